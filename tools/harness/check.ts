@@ -1,0 +1,121 @@
+/** Declares one claim about the program under check, and turns what comes of it into a result. */
+
+import { afterAll, test, type TestContext } from 'vitest'
+import { Cancelled, EnvironmentProblem, Inconclusive, Mismatch } from './problems.ts'
+import { endIdle } from './start.ts'
+import { slug } from './session.ts'
+import type { CheckResult, Throughput } from './verdict.ts'
+
+declare module 'vitest' {
+  interface TaskMeta {
+    everyCore?: {
+      readonly result: CheckResult
+      readonly throughput?: Throughput
+      readonly environment?: { readonly message: string; readonly advice: string }
+      readonly stack?: string
+    }
+  }
+}
+
+/** Types of the annotations that carry what is live; see grading.ts. */
+export const LIVE = 'every-core'
+
+interface Running {
+  readonly context: TestContext
+  readonly notes: string[]
+  throughput: Throughput | undefined
+}
+
+const stopped = new WeakSet<object>()
+let running: Running | undefined
+
+/**
+ * A claim in the domain's words. Claims of a lesson run in order and stop at the first that does not hold, because
+ * later ones build on earlier ones.
+ */
+export function check(name: string, claim: () => Promise<void>): void {
+  // Per check, as this module is loaded once for all lessons; ending nothing costs nothing.
+  afterAll(endIdle)
+  test(name, { timeout: 0 }, async (context) => {
+    const { file } = context.task
+    if (stopped.has(file)) return context.skip()
+    const started = performance.now()
+    running = { context, notes: [], throughput: undefined }
+    let outcome: Outcome = { verdict: 'passed' }
+    try {
+      await claim()
+    } catch (error) {
+      outcome = outcomeOf(error)
+    }
+    if (outcome.verdict !== 'passed' && outcome.verdict !== 'skipped') stopped.add(file)
+    const { environment, stack, ...rest } = outcome
+    const notes = [...running.notes, ...(rest.note === undefined ? [] : [rest.note])]
+    context.task.meta.everyCore = {
+      result: {
+        name,
+        ...rest,
+        durationMs: Math.round(performance.now() - started),
+        ...(notes.length > 0 && { note: notes.join(' ') }),
+      },
+      ...(running.throughput && { throughput: running.throughput }),
+      ...(environment && { environment }),
+      ...(stack !== undefined && { stack }),
+    }
+    running = undefined
+  })
+}
+
+/** Says something worth telling that decides nothing. */
+export function note(text: string): void {
+  if (running !== undefined && !running.notes.includes(text)) running.notes.push(text)
+}
+
+/** Ends this check as skipped, with the reason: only for what this platform does not have. */
+export function skip(reason: string): never {
+  throw new Skipped(reason)
+}
+
+class Skipped extends Error {}
+
+/** Hands what was measured to the result. */
+export function measured(throughput: Throughput): void {
+  if (running !== undefined) running.throughput = throughput
+}
+
+/** Tells those who watch, at once. */
+export async function tellLive(message: unknown): Promise<void> {
+  await running?.context.annotate(JSON.stringify(message), LIVE)
+}
+
+/** A claim that does not fit a matcher: a Mismatch unless it holds. */
+export function holds(condition: boolean, finding: ConstructorParameters<typeof Mismatch>[0]): asserts condition {
+  if (!condition) throw new Mismatch(finding)
+}
+
+type Outcome = Omit<CheckResult, 'name' | 'durationMs'> & {
+  readonly environment?: { readonly message: string; readonly advice: string }
+  readonly stack?: string
+}
+
+function outcomeOf(error: unknown): Outcome {
+  if (error instanceof Skipped) return { verdict: 'skipped', note: error.message }
+  if (error instanceof Inconclusive) return { verdict: 'inconclusive', note: error.message }
+  if (error instanceof Mismatch) {
+    const { expected, got, likely, read, repeat } = error.finding
+    return {
+      verdict: 'failed',
+      expected,
+      got,
+      ...(likely !== undefined && { likely }),
+      ...(read !== undefined && { read: `lessons/${slug()}/README.md#${read}` }),
+      ...(repeat !== undefined && { repeat }),
+    }
+  }
+  if (error instanceof EnvironmentProblem) {
+    const { message, advice } = error
+    return { verdict: 'broken', note: message, environment: { message, advice } }
+  }
+  if (error instanceof Cancelled) return { verdict: 'broken', note: 'cancelled' }
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  return { verdict: 'broken', note: text.split('\n')[0] ?? '', stack: text }
+}

@@ -1,0 +1,51 @@
+/** What the keeper tells of a program: what it printed, and what the observers inside it saw. */
+
+interface Seen {
+  /** The program. */
+  readonly key: string
+  /** Counts the events of a program, from 1. */
+  readonly seq: number
+  /** Milliseconds since the epoch. */
+  readonly at: number
+}
+
+/** Reported from inside one process. */
+interface Observed extends Seen {
+  readonly pid: number
+}
+
+/** Reported from a primary about one of its workers. */
+interface OfWorker extends Observed {
+  readonly worker: number
+  readonly workerPid: number
+}
+
+export type ProgramEvent =
+  | (Seen & { readonly type: 'started'; readonly pid: number | null })
+  | (Seen & { readonly type: 'not-started'; readonly message: string })
+  /** The first process has ended; `closed` follows when nothing holds its output any more. */
+  | (Seen & { readonly type: 'ended'; readonly code: number | null; readonly signal: string | null })
+  | (Seen & { readonly type: 'closed' })
+  | (Seen & { readonly type: 'line'; readonly stream: 'stdout' | 'stderr'; readonly text: string })
+  | (Seen & { readonly type: 'limit'; readonly limit: 'processes' | 'memory' | 'output'; readonly value: number })
+  /** A process has loaded its observer, or its connection has gone. */
+  | (Observed & { readonly type: 'hello'; readonly ppid: number; readonly worker: number | null })
+  | (Observed & { readonly type: 'gone' })
+  | (OfWorker & { readonly type: 'fork' | 'online' | 'disconnect' })
+  | (OfWorker & { readonly type: 'listening'; readonly port: number; readonly address: string | null })
+  | (OfWorker & { readonly type: 'exit'; readonly code: number | null; readonly signal: string | null })
+  | (Observed & { readonly type: 'spawning' | 'thread' })
+  | (Observed & { readonly type: 'spawned'; readonly childPid: number | null; readonly file: string })
+  | (Observed & { readonly type: 'server-listening'; readonly port?: number; readonly path?: string })
+  | (Observed & { readonly type: 'server-error'; readonly code: string | null; readonly port: number | null })
+  | (Observed & { readonly type: 'listen-delayed'; readonly ms: number })
+  | (Observed & { readonly type: 'messages'; readonly sent: number; readonly sentBytes: number })
+  | (Observed & {
+      readonly type: 'environment'
+      readonly id: number
+      readonly env: Readonly<Record<string, string>>
+      readonly argv: readonly string[]
+      readonly execArgv: readonly string[]
+    })
+
+export type EventOf<Type extends ProgramEvent['type']> = Extract<ProgramEvent, { readonly type: Type }>

@@ -1,0 +1,107 @@
+/** Bounded HTTP requests, by default over a connection of their own. */
+
+import { request as httpRequest, type Agent, type IncomingHttpHeaders } from 'node:http'
+import { patientNow, until } from './patience.ts'
+
+export interface RequestOptions {
+  readonly method?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string | Buffer
+  /** Keeps connections; without one every request opens its own and closes it. */
+  readonly agent?: Agent
+  /** Milliseconds on a quiet machine; 10 s unless told. */
+  readonly within?: number
+}
+
+/** Which process answered, as its observer stamped it. */
+export interface Server {
+  readonly role: 'single' | 'primary' | 'worker'
+  /** `cluster.worker.id`, 0 where there is none. */
+  readonly worker: number
+  readonly pid: number
+  readonly run: string
+}
+
+export interface Answer {
+  readonly ok: true
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly text: string
+  readonly servedBy: Server | undefined
+  /** From the first byte sent to the last received, milliseconds on the patient clock. */
+  readonly ms: number
+}
+
+/** No answer: `ECONNREFUSED`, `ECONNRESET`, `timeout`, … */
+export interface NoAnswer {
+  readonly ok: false
+  readonly code: string
+  readonly ms: number
+}
+
+/** Sends one request. Never rejects. */
+export function fetchFrom(port: number, path: string, options: RequestOptions = {}): Promise<Answer | NoAnswer> {
+  const { method = 'GET', headers = {}, body, agent, within = 10_000 } = options
+  const start = patientNow()
+  return new Promise((resolve) => {
+    const request = httpRequest({ host: '127.0.0.1', port, path, method, headers, agent: agent ?? false })
+    let over = false
+    const finish = (result: Answer | NoAnswer): void => {
+      over = true
+      resolve(result)
+    }
+    const fail = (code: string): void => finish({ ok: false, code, ms: patientNow() - start })
+    request.on('error', (error: NodeJS.ErrnoException) => fail(error.code ?? error.message))
+    request.on('response', (response) => {
+      const chunks: Buffer[] = []
+      response.on('data', (chunk: Buffer) => chunks.push(chunk))
+      response.on('error', (error: NodeJS.ErrnoException) => fail(error.code ?? error.message))
+      response.on('end', () => {
+        finish({
+          ok: true,
+          status: response.statusCode ?? 0,
+          headers: response.headers,
+          text: Buffer.concat(chunks).toString('utf8'),
+          servedBy: serverOf(response.headers),
+          ms: patientNow() - start,
+        })
+      })
+    })
+    void until(() => (over ? true : undefined), { within }).then((ended) => {
+      if (ended !== undefined) return
+      fail('timeout')
+      request.destroy()
+    })
+    request.end(body)
+  })
+}
+
+function serverOf(headers: IncomingHttpHeaders): Server | undefined {
+  for (const role of ['worker', 'primary', 'single'] as const) {
+    const stamp = headers[`x-every-core-${role}`]
+    if (typeof stamp !== 'string') continue
+    const [run = '', worker = '0', pid = '0'] = stamp.split(' ')
+    return { role, worker: Number(worker), pid: Number(pid), run }
+  }
+  return undefined
+}
+
+/** An answer in a few words, for messages. */
+export function describeAnswer(answer: Answer | NoAnswer): string {
+  if (!answer.ok) return describeFailure(answer.code)
+  const text = answer.text.length > 160 ? `${answer.text.slice(0, 160)}…` : answer.text
+  return `${answer.status} ${text.replaceAll(/\s+/g, ' ').trim()}`.trim()
+}
+
+function describeFailure(code: string): string {
+  switch (code) {
+    case 'ECONNREFUSED':
+      return 'no connection (ECONNREFUSED: nothing listens there)'
+    case 'ECONNRESET':
+      return 'a connection cut before the answer was whole (ECONNRESET)'
+    case 'timeout':
+      return 'no answer in time'
+    default:
+      return `no answer (${code})`
+  }
+}

@@ -1,0 +1,121 @@
+/** The harness's end of the line to the keeper (processes/keeper.mjs). */
+
+import { spawn } from 'node:child_process'
+import { connect, type Socket } from 'node:net'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import type { ProgramEvent } from './events.ts'
+import { Cancelled, EnvironmentProblem } from './problems.ts'
+import type { Plan } from './processes/kept-program.mjs'
+
+export type { Plan }
+
+/** Where a keeper listens. */
+export interface KeeperAddress {
+  readonly port: number
+  readonly token: string
+}
+
+/** A keeper of this process's own: it ends, with all that it keeps, when this process does or on disposal. */
+export interface OwnKeeper extends AsyncDisposable {
+  readonly address: Promise<KeeperAddress>
+  /** Starts a program before anybody asks for it. */
+  startAhead(plan: Plan): void
+}
+
+/** Starts a keeper: some 50 ms until it listens. */
+export function startKeeper(): OwnKeeper {
+  const script = fileURLToPath(new URL('./processes/keeper.mjs', import.meta.url))
+  const child = spawn(process.execPath, [script], {
+    detached: true,
+    stdio: ['pipe', 'pipe', 'ignore'],
+    env: { ...process.env, NODE_OPTIONS: '' },
+  })
+  child.unref()
+  child.stdin.on('error', () => {})
+  const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()).once('error', () => resolve()))
+  const address = new Promise<KeeperAddress>((resolve, reject) => {
+    createInterface({ input: child.stdout }).once('line', (line) => resolve(JSON.parse(line) as KeeperAddress))
+    void gone.then(() => {
+      reject(new EnvironmentProblem('The keeper of processes did not start', 'Run `npm run doctor`.'))
+    })
+  })
+  address.catch(() => {})
+  return {
+    address,
+    startAhead(plan) {
+      child.stdin.write(`${JSON.stringify({ do: 'start', plan: { ...plan, ahead: true } })}\n`)
+    },
+    async [Symbol.asyncDispose]() {
+      child.ref()
+      child.stdin.end()
+      await gone
+    },
+  }
+}
+
+type Listener = (event: ProgramEvent) => void
+
+/** A connection to a keeper. Requests reject when the keeper has gone. */
+export class Keeper implements Disposable {
+  readonly #socket: Socket
+  readonly #pending = new Map<number, { resolve(reply: never): void; reject(error: Error): void }>()
+  readonly #listeners = new Map<string, Set<Listener>>()
+  #nextId = 0
+
+  private constructor(socket: Socket) {
+    this.#socket = socket
+  }
+
+  static async connect({ port, token }: KeeperAddress): Promise<Keeper> {
+    const socket = connect(port, '127.0.0.1').setNoDelay(true)
+    await new Promise<void>((resolve, reject) => {
+      socket.once('connect', () => resolve()).once('error', () => reject(new Cancelled('the keeper has gone')))
+    })
+    const keeper = new Keeper(socket)
+    socket.on('error', () => socket.destroy())
+    socket.on('close', () => keeper.#abandon())
+    createInterface({ input: socket }).on('line', (line) => keeper.#hear(line))
+    socket.write(`${JSON.stringify({ type: 'harness', token })}\n`)
+    return keeper
+  }
+
+  /** Asks and waits for the answer; what may be asked stands in keeper.mjs, `answer`. */
+  request<Reply>(request: Record<string, unknown>): Promise<Reply> {
+    this.#nextId += 1
+    const id = this.#nextId
+    return new Promise<Reply>((resolve, reject) => {
+      if (this.#socket.destroyed) return reject(new Cancelled('the keeper has gone'))
+      this.#pending.set(id, { resolve: resolve as (reply: never) => void, reject })
+      this.#socket.write(`${JSON.stringify({ id, ...request })}\n`)
+    })
+  }
+
+  /** Calls back for every event of one program from now on; returns how to stop that. */
+  listen(key: string, listener: Listener): () => void {
+    const listeners = this.#listeners.get(key) ?? new Set()
+    this.#listeners.set(key, listeners.add(listener))
+    return () => listeners.delete(listener)
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket.destroy()
+  }
+
+  #hear(line: string): void {
+    const message = JSON.parse(line) as { reply?: number; error?: string; key?: string }
+    if (message.reply === undefined) {
+      for (const listener of this.#listeners.get(message.key ?? '') ?? []) listener(message as ProgramEvent)
+      return
+    }
+    const waiting = this.#pending.get(message.reply)
+    this.#pending.delete(message.reply)
+    if (message.error === undefined) waiting?.resolve(message as never)
+    else waiting?.reject(new Error(`the keeper says: ${message.error}`))
+  }
+
+  #abandon(): void {
+    for (const waiting of this.#pending.values()) waiting.reject(new Cancelled('the keeper has gone'))
+    this.#pending.clear()
+  }
+}

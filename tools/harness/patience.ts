@@ -1,0 +1,92 @@
+/**
+ * Deadlines that a busy machine does not break. They are counted on a clock that stands still while this process
+ * cannot run (a stall, a suspended laptop), and a program is given more time by the factor by which the kernel kept
+ * it waiting for a core.
+ */
+
+const TICK_MS = 20
+/** A tick that comes later than this counts as this much. */
+const LATEST_MS = 60
+
+let patient = 0
+let last = performance.now()
+const watchers = new Set<() => void>()
+
+const clock = setInterval(tick, TICK_MS)
+clock.unref()
+
+function tick(): void {
+  const now = performance.now()
+  patient += Math.min(now - last, LATEST_MS)
+  last = now
+  for (const watcher of watchers) watcher()
+}
+
+/** Milliseconds on the patient clock, from some start. */
+export function patientNow(): number {
+  return patient + Math.min(performance.now() - last, LATEST_MS)
+}
+
+/** A number of seconds, in the milliseconds that all durations here are in. */
+export function seconds(count: number): number {
+  return count * 1_000
+}
+
+/** How a wait asks for more time when its own is over: a factor of 1 or more of the time given. */
+export type Slowness = () => Promise<number>
+
+export interface Wait {
+  /** Milliseconds on a quiet machine. */
+  readonly within: number
+  readonly slowness?: Slowness
+  /** Called to be told when to look again; returns how to stop that. The clock looks every 20 ms anyway. */
+  readonly wake?: (look: () => void) => () => void
+}
+
+/** The most by which a deadline is stretched. */
+const STRETCH_LIMIT = 8
+
+/**
+ * Waits until `look` finds something other than undefined. Resolves to undefined when the time is over; rejects with
+ * what `look` throws.
+ */
+export async function until<Found>(look: () => Found | undefined, wait: Wait): Promise<Found | undefined> {
+  const start = patientNow()
+  const found = await lookUntil(look, () => start + wait.within, wait.wake)
+  if (found !== undefined || wait.slowness === undefined) return found
+  const factor = Math.min(await wait.slowness(), STRETCH_LIMIT)
+  return lookUntil(look, () => start + wait.within * factor, wait.wake)
+}
+
+function lookUntil<Found>(
+  look: () => Found | undefined,
+  deadline: () => number,
+  wake: Wait['wake'],
+): Promise<Found | undefined> {
+  return new Promise((resolve, reject) => {
+    const settle = (act: () => void): void => {
+      watchers.delete(again)
+      stopWaking?.()
+      clock.unref()
+      act()
+    }
+    const again = (): void => {
+      try {
+        const found = look()
+        if (found !== undefined) settle(() => resolve(found))
+        else if (patientNow() >= deadline()) settle(() => resolve(undefined))
+      } catch (error) {
+        settle(() => reject(error instanceof Error ? error : new Error(String(error))))
+      }
+    }
+    const stopWaking = wake?.(again)
+    watchers.add(again)
+    clock.ref()
+    again()
+  })
+}
+
+/** Waits on the patient clock. Only for what the contract itself measures in time, never for readiness. */
+export async function pause(ms: number): Promise<void> {
+  await until(() => undefined, { within: ms })
+}

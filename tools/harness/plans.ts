@@ -1,0 +1,69 @@
+/** How programs are started: the command, and an environment that the user's own settings cannot bend. */
+
+import { availableParallelism } from 'node:os'
+import { join, relative, sep } from 'node:path'
+import type { Plan } from './keeper.ts'
+
+export interface StartOptions {
+  /** WORKERS as the program reads it; unset unless told. */
+  readonly workers?: number | string
+  readonly env?: Readonly<Record<string, string>>
+  /** PORT; a free one unless told. */
+  readonly port?: number
+  /** Runs on this one core only (Linux, `taskset`). */
+  readonly core?: number
+  /** The listen of the worker with this id takes so much longer. */
+  readonly delayListen?: { readonly worker: number; readonly ms: number }
+  readonly countMessages?: boolean
+}
+
+/** The user's settings that would change what a program does, or what it prints. */
+const NOT_INHERITED =
+  /^(PORT|WORKERS|ADMIN_PORT|ADMIN_TOKEN|SIGNING_KEY|DATA_DIR|REDIS_URL|\w+_MS|MAX_RSS_MB|CRASH_ON_BOOT|NODE_.*|TSX_.*|npm_.*|VITEST.*|EVERY_CORE_.*|FORCE_COLOR|DEBUG|UV_.*|TEST|VITE_.*|MODE|PROD|DEV|SSR|BASE_URL)$/
+
+export function inheritedEnvironment(): Record<string, string> {
+  const entries = Object.entries(process.env).filter(([name, value]) => value !== undefined && !NOT_INHERITED.test(name))
+  return Object.fromEntries(entries) as Record<string, string>
+}
+
+/** The plan for a learner's program, or for any other that is started as one. */
+export function planFor(root: string, file: string, options: StartOptions = {}): Plan {
+  const { workers, env = {}, port, core, delayListen, countMessages } = options
+  const node = [process.execPath, '--import', 'tsx', relativeFile(root, file)]
+  const observerOptions = { ...(delayListen && { delayListen }), ...(countMessages && { countMessages }) }
+  return {
+    argv: core === undefined ? node : ['taskset', '-c', String(core), ...node],
+    cwd: root,
+    env: {
+      ...inheritedEnvironment(),
+      ...(workers === undefined ? {} : { WORKERS: String(workers) }),
+      ...env,
+      EVERY_CORE_CACHE: join(root, '.workshop', 'cache'),
+      ...(Object.keys(observerOptions).length > 0 && { EVERY_CORE_OPTIONS: JSON.stringify(observerOptions) }),
+    },
+    ...(port !== undefined && { port }),
+  }
+}
+
+/** A shell command that a person can paste to start the same program. */
+export function shellCommand(root: string, file: string, options: StartOptions = {}): string {
+  const { workers, env = {}, core } = options
+  const settings = { ...(workers !== undefined && { WORKERS: String(workers) }), ...env, PORT: '8000' }
+  const words = Object.entries(settings).map(([name, value]) => `${name}=${quoted(value)}`)
+  if (core !== undefined) words.push(`taskset -c ${core}`)
+  return [...words, 'node --import tsx', quoted(relativeFile(root, file))].join(' ')
+}
+
+function relativeFile(root: string, file: string): string {
+  const path = relative(root, file).split(sep).join('/')
+  return path.startsWith('..') ? file : path
+}
+
+function quoted(word: string): string {
+  return /^[\w./:@%+=-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`
+}
+
+/** The cores that programs may use here. */
+export function cores(): number {
+  return availableParallelism()
+}

@@ -1,0 +1,219 @@
+/** One program in the keeper's care: its processes, its observers, what it printed and what was seen of it. */
+
+import { spawn } from 'node:child_process'
+import { performance } from 'node:perf_hooks'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { hasProc, processesOfRun, scheduled } from './process-table.mjs'
+
+/**
+ * @typedef {object} Plan
+ * @property {readonly string[]} argv the command and its arguments
+ * @property {string} cwd
+ * @property {Record<string, string>} env the whole environment but PORT and the keeper's own
+ * @property {number} [port] given as PORT; else a free one
+ * @property {boolean} [observed] default true
+ * @property {boolean} [ahead] started ahead of the one who will ask for it
+ * @property {boolean} [input] whether standard input is a pipe
+ */
+
+/** What a program may print in all. */
+const OUTPUT_LIMIT_BYTES = 32 * 1024 ** 2
+/** How much of it is kept. */
+const HISTORY_LIMIT = 5_000
+
+export class KeptProgram {
+  over = false
+  /** @type {Map<number, import('node:net').Socket>} */
+  observers = new Map()
+  /** @type {Record<string, unknown>[]} */
+  #events = []
+  #outputBytes = 0
+  #seq = 0
+  /** @type {import('node:child_process').ChildProcess | undefined} */
+  #child
+  /** @type {Map<number, (reading: any) => void>} */
+  #awaitedReadings = new Map()
+  #nextReading = 0
+
+  /**
+   * @param {string} key @param {Plan & { port: number }} plan @param {{ run: string, keeper: string }} care
+   * @param {(event: Record<string, unknown>) => void} tell
+   */
+  constructor(key, plan, care, tell) {
+    this.key = key
+    this.plan = plan
+    this.port = plan.port
+    this.ahead = plan.ahead === true
+    /** What every process of the program carries in its environment. */
+    this.tag = `${care.run}/${key}`
+    this.care = care
+    this.tellHarnesses = tell
+  }
+
+  get pid() {
+    return this.#child?.pid
+  }
+
+  start() {
+    const { argv, cwd, env, port, observed = true, input = false } = this.plan
+    const observer = new URL('./observer.mjs', import.meta.url).href
+    const child = spawn(/** @type {string} */ (argv[0]), argv.slice(1), {
+      cwd,
+      // A process group of its own: signals to the checker's terminal do not reach it.
+      detached: true,
+      stdio: [input ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+      env: {
+        ...env,
+        PORT: String(port),
+        EVERY_CORE_RUN: this.tag,
+        ...(observed ? { EVERY_CORE_KEEPER: this.care.keeper, NODE_OPTIONS: `--import ${observer}` } : {}),
+      },
+    })
+    this.#child = child
+    this.#record({ type: 'started', pid: child.pid ?? null })
+    child.on('error', (error) => this.#record({ type: 'not-started', message: error.message }))
+    child.on('exit', (code, signal) => this.#record({ type: 'ended', code, signal }))
+    child.on('close', () => this.#record({ type: 'closed' }))
+    child.stdin?.on('error', () => {})
+    this.#readLines('stdout', child.stdout)
+    this.#readLines('stderr', child.stderr)
+  }
+
+  /** @param {'stdout' | 'stderr'} stream @param {import('node:stream').Readable | null} source */
+  #readLines(stream, source) {
+    let rest = ''
+    source?.setEncoding('utf8')
+    source?.on('error', () => {})
+    source?.on('data', (/** @type {string} */ text) => {
+      this.#outputBytes += text.length
+      if (this.over) return
+      if (this.#outputBytes > OUTPUT_LIMIT_BYTES) {
+        this.exceeded('output', this.#outputBytes)
+        void this.end()
+        return
+      }
+      const lines = (rest + text).split('\n')
+      rest = (lines.pop() ?? '').slice(0, 65_536)
+      for (const line of lines) this.#record({ type: 'line', stream, text: line.slice(0, 65_536) })
+    })
+    source?.on('end', () => {
+      if (rest !== '') this.#record({ type: 'line', stream, text: rest, partial: true })
+    })
+  }
+
+  /** @param {Record<string, unknown>} event */
+  #record(event) {
+    this.#seq += 1
+    const stamped = { key: this.key, seq: this.#seq, at: performance.timeOrigin + performance.now(), ...event }
+    this.#events.push(stamped)
+    // The beginning tells how the program started, the end what it did last: what is dropped is the middle.
+    if (this.#events.length > HISTORY_LIMIT) this.#events.splice(HISTORY_LIMIT / 2, 1)
+    this.tellHarnesses(stamped)
+  }
+
+  history() {
+    return this.#events
+  }
+
+  /** @param {number} pid @param {import('node:net').Socket} socket @param {Record<string, unknown>} hello */
+  welcome(pid, socket, hello) {
+    this.observers.set(pid, socket)
+    this.#record(hello)
+  }
+
+  /** @param {any} message */
+  heard(message) {
+    if (message.type === 'usage') this.#awaitedReadings.get(message.id)?.(message)
+    else this.#record(message)
+  }
+
+  /** @param {number} pid @param {import('node:net').Socket} socket */
+  lost(pid, socket) {
+    if (this.observers.get(pid) !== socket) return
+    this.observers.delete(pid)
+    this.#record({ type: 'gone', pid })
+  }
+
+  /** @param {string} limit @param {number} value */
+  exceeded(limit, value) {
+    this.#record({ type: 'limit', limit, value })
+  }
+
+  /** @param {number | 'group'} pid @param {NodeJS.Signals} signal */
+  signal(pid, signal) {
+    const target = pid === 'group' ? -(this.pid ?? 0) : pid
+    if (target === 0) return false
+    try {
+      return process.kill(target, signal)
+    } catch {
+      return false
+    }
+  }
+
+  /** @param {number} pid @param {Record<string, unknown>} command */
+  tell(pid, command) {
+    const socket = this.observers.get(pid)
+    socket?.write(`${JSON.stringify(command)}\n`)
+    return socket !== undefined
+  }
+
+  /** @param {string} text */
+  write(text) {
+    this.#child?.stdin?.write(text)
+  }
+
+  /** @param {Plan} plan */
+  alike(plan) {
+    const essence = (/** @type {Plan} */ { argv, cwd, env }) => JSON.stringify([argv, cwd, Object.entries(env).sort()])
+    return !this.over && essence(plan) === essence(this.plan)
+  }
+
+  /**
+   * What each process has used up to now: CPU time, and time in the run queue (from the kernel) or time in which its
+   * event loop was active (from its observer, where the kernel does not tell). All in ms.
+   */
+  async usage() {
+    const pids = [...this.observers.keys()]
+    const at = performance.timeOrigin + performance.now()
+    if (hasProc && pids.length > 0 && scheduled(/** @type {number} */ (pids[0])) !== undefined) {
+      const processes = pids.flatMap((pid) => {
+        const used = scheduled(pid)
+        return used === undefined ? [] : [{ pid, cpuMs: used.cpuMs, wantedMs: used.cpuMs + used.waitMs }]
+      })
+      return { at, source: 'kernel', processes }
+    }
+    const processes = await Promise.all(pids.map((pid) => this.#ask(pid)))
+    return { at, source: 'event loop', processes: processes.filter((reading) => reading !== undefined) }
+  }
+
+  /** @param {number} pid @returns {Promise<{ pid: number, cpuMs: number, wantedMs: number } | undefined>} */
+  async #ask(pid) {
+    this.#nextReading += 1
+    const id = this.#nextReading
+    const reading = await Promise.race([
+      new Promise((resolve) => {
+        this.#awaitedReadings.set(id, resolve)
+        this.tell(pid, { do: 'usage', id })
+      }),
+      sleep(500, undefined, { ref: false }),
+    ])
+    this.#awaitedReadings.delete(id)
+    return reading === undefined ? undefined : { pid, cpuMs: reading.cpuMs, wantedMs: reading.activeMs }
+  }
+
+  /** Kills all that the program started; resolves to how many processes would not go (0 unless the kernel is stuck). */
+  async end() {
+    this.over = true
+    if (this.pid === undefined) return 0
+    this.signal('group', 'SIGKILL')
+    for (let attempt = 0; attempt < 200; attempt += 1) {
+      const left = processesOfRun(this.tag)
+      if (left.length === 0 && (this.#child?.exitCode !== null || this.#child.signalCode !== null)) return 0
+      // Stopped first, a bomb cannot fork between two kills.
+      for (const { pid } of left) this.signal(pid, 'SIGSTOP')
+      for (const { pid } of left) this.signal(pid, 'SIGKILL')
+      await sleep(attempt < 20 ? 5 : 25)
+    }
+    return processesOfRun(this.tag).length
+  }
+}

@@ -1,0 +1,251 @@
+/**
+ * The observer: preloaded with NODE_OPTIONS into every process of a program under check. It tells the keeper what
+ * happens there, stamps every HTTP answer with who gave it, and applies a fault when the keeper asks for one. It
+ * needs nothing from the program, prints nothing, keeps no process alive, and dies with its keeper.
+ *
+ * Reports go out with a synchronous write, so that what was reported before a `process.exit()` arrives.
+ */
+
+import cluster from 'node:cluster'
+import diagnostics from 'node:diagnostics_channel'
+import { writeSync } from 'node:fs'
+import net from 'node:net'
+import { performance } from 'node:perf_hooks'
+import { isMainThread } from 'node:worker_threads'
+
+const { EVERY_CORE_RUN: run = '', EVERY_CORE_KEEPER: keeper = '', EVERY_CORE_OPTIONS: optionsText } = process.env
+
+if (isMainThread && run !== '' && keeper !== '') {
+  const report = await connect()
+  watchCluster(report)
+  watchProcessesAndThreads(report)
+  watchServers(report)
+  stampAnswers()
+  applyOptions(report)
+  await loadTsxWithItsCacheInside()
+}
+
+/** Connects to the keeper before the program's first line runs: some 1 ms. */
+async function connect() {
+  const [port, token] = keeper.split(':')
+  const socket = net.connect(Number(port), '127.0.0.1').setNoDelay(true).unref()
+  await new Promise((resolve) => socket.once('connect', resolve).once('error', dieWithKeeper))
+  socket.on('close', dieWithKeeper).on('error', dieWithKeeper)
+  // @ts-expect-error the handle is Node's own: the only way to a synchronous write on a socket
+  const fd = /** @type {number} */ (socket._handle.fd)
+
+  /** @param {string} type @param {Record<string, unknown>} [more] */
+  const report = (type, more) => {
+    const line = `${JSON.stringify({ type, pid: process.pid, at: now(), ...more })}\n`
+    writeWhole(fd, Buffer.from(line))
+  }
+  report('hello', { token, run, ppid: process.ppid, worker: cluster.worker?.id ?? null })
+
+  let rest = ''
+  socket.setEncoding('utf8').on('data', (/** @type {string} */ text) => {
+    const lines = (rest + text).split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) setImmediate(() => obey(JSON.parse(line), report))
+  })
+  return report
+}
+
+/** The keeper has gone, and with it whoever could end this process: nothing of a run may outlive it. */
+function dieWithKeeper() {
+  process.kill(process.pid, 'SIGKILL')
+}
+
+/** A non-blocking socket may be full for a moment. @param {number} fd @param {Buffer} bytes */
+function writeWhole(fd, bytes) {
+  const pause = new Int32Array(new SharedArrayBuffer(4))
+  for (let sent = 0, tries = 0; sent < bytes.length && tries < 200; ) {
+    try {
+      sent += writeSync(fd, bytes, sent)
+    } catch (error) {
+      if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'EAGAIN') return
+      tries += 1
+      Atomics.wait(pause, 0, 0, 5)
+    }
+  }
+}
+
+/** Milliseconds since the epoch, from a clock that only goes forward. */
+function now() {
+  return performance.timeOrigin + performance.now()
+}
+
+function role() {
+  if (cluster.isWorker) return 'worker'
+  return Object.keys(cluster.workers ?? {}).length > 0 || forked ? 'primary' : 'single'
+}
+
+let forked = false
+
+/** @typedef {(type: string, more?: Record<string, unknown>) => void} Report */
+
+/** @param {Report} report */
+function watchCluster(report) {
+  if (!cluster.isPrimary) return
+  cluster.on('fork', (worker) => {
+    report('fork', { worker: worker.id, workerPid: worker.process.pid })
+  })
+  for (const event of /** @type {const} */ (['online', 'disconnect'])) {
+    cluster.on(event, (worker) => report(event, { worker: worker.id, workerPid: worker.process.pid }))
+  }
+  cluster.on('listening', (worker, address) => {
+    report('listening', {
+      worker: worker.id,
+      workerPid: worker.process.pid,
+      port: address.port,
+      address: address.address,
+    })
+  })
+  cluster.on('exit', (worker, code, signal) => {
+    report('exit', { worker: worker.id, workerPid: worker.process.pid, code, signal })
+  })
+}
+
+/** @param {Report} report */
+function watchProcessesAndThreads(report) {
+  diagnostics.subscribe('child_process', (message) => {
+    const child = /** @type {{ process: import('node:child_process').ChildProcess }} */ (message).process
+    // Reported at once, since the program may exit in this very tick; the details are there a tick later.
+    forked ||= cluster.isPrimary
+    report('spawning')
+    process.nextTick(() => report('spawned', { childPid: child.pid ?? null, file: child.spawnfile }))
+  })
+  diagnostics.subscribe('worker_threads', (message) => {
+    const { worker } = /** @type {{ worker: object }} */ (message)
+    // Module hooks (tsx registers some) run in a thread of Node's own.
+    if (worker.constructor.name !== 'InternalWorker') report('thread')
+  })
+}
+
+/** Wraps `emit`, not `on`: no listener is added that the program could see. @param {Report} report */
+function watchServers(report) {
+  const emit = net.Server.prototype.emit
+  net.Server.prototype.emit = function (/** @type {string} */ name, /** @type {any[]} */ ...rest) {
+    if (name === 'listening') {
+      const address = this.address()
+      const at = typeof address === 'string' ? { path: address } : { port: address?.port, address: address?.address }
+      report('server-listening', at)
+    } else if (name === 'error') {
+      const error = /** @type {{ code?: string, port?: number, address?: string }} */ (rest[0])
+      report('server-error', { code: error?.code ?? null, port: error?.port ?? null })
+    }
+    // @ts-expect-error passes on whatever came
+    return emit.call(this, name, ...rest)
+  }
+}
+
+function stampAnswers() {
+  diagnostics.subscribe('http.server.request.start', (message) => {
+    const { response } = /** @type {{ response: import('node:http').ServerResponse }} */ (message)
+    // One header per role: a proxy in the primary passes its worker's stamp on beside its own.
+    response.setHeader(`x-every-core-${role()}`, `${run} ${cluster.worker?.id ?? 0} ${process.pid}`)
+  })
+}
+
+/** What the harness asked for before the start. @param {Report} report */
+function applyOptions(report) {
+  if (optionsText === undefined) return
+  /** @type {{ delayListen?: { worker: number, ms: number }, countMessages?: boolean }} */
+  const options = JSON.parse(optionsText)
+  const { delayListen } = options
+  if (delayListen !== undefined && cluster.worker?.id === delayListen.worker) delayListening(delayListen.ms, report)
+  if (options.countMessages === true) countMessages(report)
+}
+
+/**
+ * A worker's listen begins with a message to the primary (lib/internal/cluster/child.js, `queryServer`): holding that
+ * message back makes the worker's listen slow and changes nothing else.
+ * @param {number} ms @param {Report} report
+ */
+function delayListening(ms, report) {
+  const send = /** @type {NonNullable<typeof process.send>} */ (process.send)
+  process.send = function (/** @type {any} */ message, /** @type {any[]} */ ...rest) {
+    if (message?.cmd !== 'NODE_CLUSTER' || message.act !== 'queryServer') {
+      return Reflect.apply(send, process, [message, ...rest])
+    }
+    report('listen-delayed', { ms })
+    setTimeout(() => Reflect.apply(send, process, [message, ...rest]), ms)
+    return true
+  }
+}
+
+const messages = { sent: 0, sentBytes: 0 }
+
+/** Counts what this process sends over IPC, Node's own messages apart. @param {Report} report */
+function countMessages(report) {
+  if (process.send !== undefined) process.send = counted(process.send.bind(process))
+  cluster.on('fork', (worker) => {
+    worker.process.send = counted(worker.process.send.bind(worker.process))
+  })
+  setInterval(() => report('messages', messages), 200).unref()
+}
+
+/** @param {(...all: any[]) => boolean} send */
+function counted(send) {
+  return (/** @type {any} */ message, /** @type {any[]} */ ...rest) => {
+    if (!String(message?.cmd ?? '').startsWith('NODE_')) {
+      messages.sent += 1
+      messages.sentBytes += JSON.stringify(message)?.length ?? 0
+    }
+    return send(message, ...rest)
+  }
+}
+
+/**
+ * tsx keeps transpiled files under os.tmpdir(), and nothing of a check may stay outside `.workshop`. It reads TMPDIR
+ * while it loads; so where this process is about to load it anyway, it loads here, with another TMPDIR meanwhile.
+ */
+async function loadTsxWithItsCacheInside() {
+  const inside = process.env.EVERY_CORE_CACHE
+  if (inside === undefined || !process.execArgv.includes('tsx')) return
+  const before = process.env.TMPDIR
+  process.env.TMPDIR = inside
+  try {
+    // @ts-expect-error it has no types: only its effect is wanted
+    await import('tsx')
+  } finally {
+    if (before === undefined) delete process.env.TMPDIR
+    else process.env.TMPDIR = before
+  }
+}
+
+/** @type {unknown[]} */
+const hoard = []
+
+/** @param {{ do: string, ms?: number, code?: number, bytes?: number, message?: unknown, id?: number }} command @param {Report} report */
+function obey(command, report) {
+  switch (command.do) {
+    case 'block': {
+      const end = performance.now() + (command.ms ?? Infinity)
+      while (performance.now() < end);
+      break
+    }
+    case 'throw':
+      throw new Error('Every Core: a fault injected by the checker')
+    case 'reject':
+      void Promise.reject(new Error('Every Core: a fault injected by the checker'))
+      break
+    case 'exit':
+      process.exit(command.code ?? 0)
+      break
+    case 'allocate':
+      hoard.push(Buffer.alloc(command.bytes ?? 0, 1))
+      break
+    case 'send':
+      process.send?.(command.message)
+      break
+    case 'environment':
+      report('environment', { id: command.id, env: process.env, argv: process.argv, execArgv: process.execArgv })
+      break
+    case 'usage': {
+      const { user, system } = process.cpuUsage()
+      const { active } = performance.eventLoopUtilization()
+      report('usage', { id: command.id, cpuMs: (user + system) / 1000, activeMs: active })
+      break
+    }
+  }
+}

@@ -1,0 +1,110 @@
+/** Which processes belong to a run, and what they use: from /proc, or from `ps` where there is none. */
+
+import { execFileSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+
+export const hasProc = existsSync('/proc/self/environ') && process.env.EVERY_CORE_NO_PROC !== '1'
+
+/** @typedef {{ pid: number, rssBytes: number }} Entry */
+
+/** A process keeps the environment it was started with, so what was not ours once is never ours. @type {Set<number>} */
+let strangers = new Set()
+
+/** Every live process whose environment carries this tag (zombies carry none). @param {string} tag @returns {Entry[]} */
+export function processesOfRun(tag) {
+  return hasProc ? fromProc(tag) : fromPs(tag)
+}
+
+/** @param {string} tag @returns {Entry[]} */
+function fromProc(tag) {
+  const needle = `EVERY_CORE_RUN=${tag}\0`
+  const run = `EVERY_CORE_RUN=${tag.split('/')[0]}/`
+  /** @type {Entry[]} */
+  const found = []
+  /** @type {Set<number>} */
+  const seen = new Set()
+  for (const name of readdirSync('/proc')) {
+    const pid = Number(name)
+    if (!Number.isInteger(pid)) continue
+    if (strangers.has(pid)) {
+      seen.add(pid)
+      continue
+    }
+    const environment = read(`/proc/${pid}/environ`)
+    if (environment === undefined) continue
+    if (environment.includes(needle)) found.push({ pid, rssBytes: rssOf(pid) })
+    else if (!environment.includes(run) && environment !== '') seen.add(pid)
+  }
+  strangers = seen
+  return found
+}
+
+/** @param {number} pid */
+function rssOf(pid) {
+  const pages = Number(read(`/proc/${pid}/statm`)?.split(' ')[1] ?? 0)
+  return pages * 4096
+}
+
+/** @param {string} tag @returns {Entry[]} */
+function fromPs(tag) {
+  let text = ''
+  try {
+    text = execFileSync('ps', ['-Aeww', '-o', 'pid=,rss=,command='], { encoding: 'utf8', maxBuffer: 64 * 1024 ** 2 })
+  } catch {
+    return []
+  }
+  return text
+    .split('\n')
+    .filter((line) => new RegExp(`EVERY_CORE_RUN=${tag}(\\s|$)`).test(line))
+    .map((line) => line.trim().split(/\s+/))
+    .map(([pid, rss]) => ({ pid: Number(pid), rssBytes: Number(rss) * 1024 }))
+}
+
+/** @param {string} path */
+export function read(path) {
+  try {
+    return readFileSync(path, 'latin1')
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * CPU time and time spent runnable but not running, in ms, over all threads of a process: the first two numbers of
+ * /proc/PID/task/TID/schedstat (Documentation/scheduler/sched-stats.rst). Undefined where the kernel keeps none.
+ * @param {number} pid @returns {{ cpuMs: number, waitMs: number } | undefined}
+ */
+export function scheduled(pid) {
+  let cpu = 0
+  let wait = 0
+  try {
+    for (const thread of readdirSync(`/proc/${pid}/task`)) {
+      const [ran, waited] = (read(`/proc/${pid}/task/${thread}/schedstat`) ?? '').split(' ')
+      if (waited === undefined) continue
+      cpu += Number(ran)
+      wait += Number(waited)
+    }
+  } catch {
+    return undefined
+  }
+  return cpu === 0 ? undefined : { cpuMs: cpu / 1e6, waitMs: wait / 1e6 }
+}
+
+/** The environment variable's value in a live process. @param {number} pid */
+export function environmentOf(pid) {
+  return read(`/proc/${pid}/environ`)?.split('\0')
+}
+
+/** @param {number} pid */
+export function commandLineOf(pid) {
+  return read(`/proc/${pid}/cmdline`)?.split('\0')
+}
+
+/** @param {number} pid */
+export function executableOf(pid) {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,303 @@
+/** A program under check: what it does, as seen from outside, and the gestures that a check makes at it. */
+
+import type { EventOf, ProgramEvent } from './events.ts'
+import { fetchFrom, type Answer, type NoAnswer, type RequestOptions } from './http.ts'
+import type { Keeper } from './keeper.ts'
+import { until } from './patience.ts'
+import type { StartOptions } from './plans.ts'
+import { Mismatch, type Finding } from './problems.ts'
+import { workersFrom, type Worker } from './workers.ts'
+
+export interface Identity {
+  readonly key: string
+  readonly port: number
+  readonly pid: number
+  readonly file: string
+  readonly options: StartOptions
+  /** A shell command that starts it again. */
+  readonly command: string
+}
+
+/** What each of a program's processes has used, in ms; see kept-program.mjs. */
+export interface Usage {
+  readonly at: number
+  readonly source: 'kernel' | 'event loop'
+  readonly processes: readonly { readonly pid: number; readonly cpuMs: number; readonly wantedMs: number }[]
+}
+
+export interface Ending {
+  readonly code: number | null
+  readonly signal: string | null
+}
+
+export class Program implements AsyncDisposable {
+  readonly identity: Identity
+  readonly #keeper: Keeper
+  readonly #events: ProgramEvent[] = []
+  readonly #watchers = new Set<() => void>()
+  readonly #stopListening: () => void
+  readonly #release: (program: Program) => Promise<void>
+  #nextId = 0
+  /** Whether a fault or a signal has touched it, so that no other check may meet it. */
+  harmed = false
+
+  private constructor(keeper: Keeper, identity: Identity, release: (program: Program) => Promise<void>) {
+    this.#keeper = keeper
+    this.identity = identity
+    this.#release = release
+    this.#stopListening = keeper.listen(identity.key, (event) => this.#hear(event))
+  }
+
+  /** Takes hold of a program that the keeper has started, with all that has happened since. */
+  static async hold(
+    keeper: Keeper,
+    identity: Identity,
+    release: (program: Program) => Promise<void>,
+  ): Promise<Program> {
+    const program = new Program(keeper, identity, release)
+    const { events } = await keeper.request<{ events: readonly ProgramEvent[] }>({ do: 'history', key: identity.key })
+    const since = program.#events.splice(0)
+    const last = events.at(-1)?.seq ?? 0
+    program.#events.push(...events, ...since.filter((event) => event.seq > last))
+    program.#wake()
+    return program
+  }
+
+  get port(): number {
+    return this.identity.port
+  }
+
+  /** The first process: the primary, or the only one. */
+  get pid(): number {
+    return this.identity.pid
+  }
+
+  get command(): string {
+    return this.identity.command
+  }
+
+  get events(): readonly ProgramEvent[] {
+    return this.#events
+  }
+
+  eventsOf<Type extends ProgramEvent['type']>(type: Type): readonly EventOf<Type>[] {
+    return this.#events.filter((event): event is EventOf<Type> => event.type === type)
+  }
+
+  /** Every worker that was ever forked. */
+  get workers(): readonly Worker[] {
+    return workersFrom(this.#events)
+  }
+
+  get listening(): readonly Worker[] {
+    return this.workers.filter((worker) => worker.state === 'listening')
+  }
+
+  get ended(): Ending | undefined {
+    const ended = this.eventsOf('ended')[0]
+    return ended && { code: ended.code, signal: ended.signal }
+  }
+
+  lines(stream: 'stdout' | 'stderr'): readonly string[] {
+    return this.eventsOf('line').flatMap((line) => (line.stream === stream ? [line.text] : []))
+  }
+
+  /** The last lines of both streams, for messages. */
+  lastWords(count = 4): string {
+    const lines = this.eventsOf('line').map((line) => line.text.trim())
+    const error = lines.findIndex((line) => /^(\w*Error|Error)\b.*: |^Error:/.test(line))
+    const told = lines.filter((line) => line !== '')
+    return (error >= 0 ? [lines[error] ?? ''] : told.slice(-count)).join(' | ').slice(0, 400)
+  }
+
+  fetch(path: string, options: RequestOptions = {}): Promise<Answer | NoAnswer> {
+    return fetchFrom(this.port, path, options)
+  }
+
+  /** An answer with this status, or a Mismatch that says what came. */
+  async get(path: string, options: RequestOptions & Partial<Finding> & { status?: number } = {}): Promise<Answer> {
+    const { status = 200, likely, read, expected, repeat } = options
+    const answer = await this.fetch(path, options)
+    if (answer.ok && answer.status === status) return answer
+    await this.mustBeAlive()
+    const method = options.method ?? 'GET'
+    throw new Mismatch({
+      expected: expected ?? `${method} ${path} answers ${status}`,
+      got: answer.ok ? `it answered ${answer.status} ${answer.text.slice(0, 120)}`.trim() : this.#withoutAnswer(answer),
+      likely,
+      read,
+      repeat: repeat ?? this.commandWith(path, method),
+    })
+  }
+
+  #withoutAnswer(answer: NoAnswer): string {
+    if (answer.code === 'timeout') return 'no answer in time: the request hangs'
+    if (answer.code === 'ECONNRESET') return 'the connection was cut before an answer came'
+    if (answer.code === 'ECONNREFUSED') return 'nothing listens on PORT any more'
+    return `no answer (${answer.code})`
+  }
+
+  commandWith(path: string, method = 'GET'): string {
+    return `${this.command} & sleep 1; curl -si${method === 'GET' ? '' : ` -X ${method}`} 'localhost:8000${path}'; kill %1`
+  }
+
+  /**
+   * Waits until `look` finds something; undefined when the time is over, even counted with what this machine made
+   * the program wait for a core. With `alive` (default) a program that ends meanwhile is a Mismatch.
+   */
+  async until<Found>(
+    look: () => Found | undefined,
+    { within, alive = true }: { readonly within: number; readonly alive?: boolean },
+  ): Promise<Found | undefined> {
+    const lookAlive = (): Found | undefined => {
+      const found = look()
+      if (found === undefined) {
+        if (alive) this.#refuseToWaitForTheDead()
+        else this.#refuseExcess()
+      }
+      return found
+    }
+    return until(lookAlive, {
+      within,
+      slowness: () => this.slowness(),
+      wake: (again) => {
+        this.#watchers.add(again)
+        return () => this.#watchers.delete(again)
+      },
+    })
+  }
+
+  /** The factor by which this machine has held the program's busiest process up: 1 on a quiet one. */
+  async slowness(): Promise<number> {
+    const usage = await this.usage()
+    if (usage.source !== 'kernel') return 2
+    const factors = usage.processes.filter((used) => used.cpuMs > 20).map((used) => used.wantedMs / used.cpuMs)
+    return Math.max(1, ...factors)
+  }
+
+  async usage(): Promise<Usage> {
+    return this.#keeper.request<Usage>({ do: 'usage', key: this.identity.key })
+  }
+
+  /** Throws a Mismatch with its last words when the program has ended, or is just about to. */
+  async mustBeAlive(): Promise<void> {
+    await this.until(() => this.ended, { within: 50, alive: false })
+    this.#refuseToWaitForTheDead()
+  }
+
+  #refuseToWaitForTheDead(): void {
+    this.#refuseExcess()
+    const notStarted = this.eventsOf('not-started')[0]
+    if (notStarted !== undefined) throw new Error(`the program could not be started: ${notStarted.message}`)
+    const { ended } = this
+    if (ended === undefined) return
+    const words = this.lastWords()
+    throw new Mismatch({
+      expected: 'the program keeps running',
+      got: `it ended by itself (${describeEnding(ended)})${words === '' ? ' without a word' : `: ${words}`}`,
+      likely: likelyEnd(this.eventsOf('line').map((line) => line.text)),
+      repeat: this.command,
+    })
+  }
+
+  #refuseExcess(): void {
+    const limit = this.eventsOf('limit')[0]
+    if (limit === undefined) return
+    throw new Mismatch({ ...excess[limit.limit](limit.value), repeat: this.command })
+  }
+
+  signal(signal: NodeJS.Signals, pid: number | 'group' = this.pid): Promise<unknown> {
+    this.harmed = true
+    return this.#keeper.request({ do: 'signal', key: this.identity.key, pid, signal })
+  }
+
+  /** SIGKILL to this worker or to the first one that listens; resolves to it. */
+  async killOneWorker(worker: Worker | undefined = this.listening[0]): Promise<Worker> {
+    if (worker === undefined) throw new Error('there is no worker to kill')
+    await this.signal('SIGKILL', worker.pid)
+    return worker
+  }
+
+  /** Blocks the event loop of one process for so many ms. */
+  block(ms: number, pid = this.pid): Promise<unknown> {
+    return this.#tell(pid, { do: 'block', ms })
+  }
+
+  /** The environment and command line that a process has. */
+  async environment(pid: number): Promise<EventOf<'environment'> | undefined> {
+    this.#nextId += 1
+    const id = this.#nextId
+    await this.#tell(pid, { do: 'environment', id })
+    return this.until(() => this.eventsOf('environment').find((event) => event.id === id), { within: 5_000 })
+  }
+
+  #tell(pid: number, command: Record<string, unknown>): Promise<unknown> {
+    return this.#keeper.request({ do: 'tell', key: this.identity.key, pid, command })
+  }
+
+  write(text: string): Promise<unknown> {
+    return this.#keeper.request({ do: 'write', key: this.identity.key, text })
+  }
+
+  /** The live processes of the program, from the process table. */
+  async processes(): Promise<readonly { readonly pid: number }[]> {
+    const reply = await this.#keeper.request<{ processes: readonly { readonly pid: number }[] }>({
+      do: 'processes',
+      key: this.identity.key,
+    })
+    return reply.processes
+  }
+
+  /** Kills every process of it. */
+  async end(): Promise<void> {
+    this.#stopListening()
+    await this.#keeper.request({ do: 'end', key: this.identity.key })
+  }
+
+  /** The end of the check that held it: another check may go on with it if it is unharmed. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#release(this)
+  }
+
+  #hear(event: ProgramEvent): void {
+    this.#events.push(event)
+    this.#wake()
+  }
+
+  #wake(): void {
+    for (const watcher of this.#watchers) watcher()
+  }
+}
+
+export function describeEnding({ code, signal }: Ending): string {
+  return signal === null ? `exit code ${code}` : `killed by ${signal}`
+}
+
+function likelyEnd(lines: readonly string[]): string | undefined {
+  const text = lines.join('\n')
+  if (/EADDRINUSE/.test(text)) return 'it listens twice on the same port, or on another port than PORT'
+  if (/ERR_MODULE_NOT_FOUND/.test(text)) return 'an import names a file or a package that is not there'
+  if (/Transform failed|SyntaxError/.test(text)) return 'the file does not parse: the message names the line'
+  if (text.trim() === '') return 'nothing keeps it alive: it neither listens nor has workers'
+  return undefined
+}
+
+const mebibytes = (bytes: number): string => `${Math.round(bytes / 1024 ** 2)} MiB`
+
+const excess: Record<EventOf<'limit'>['limit'], (value: number) => Finding> = {
+  processes: (value) => ({
+    expected: 'the primary and its workers, and no process more',
+    got: `it started more than ${value - 1} processes, so it was stopped: a fork bomb`,
+    likely: 'a process that was forked runs the same file and forks again: only the primary may fork',
+  }),
+  memory: (value) => ({
+    expected: 'processes of ordinary size',
+    got: `one process took ${mebibytes(value)} of memory, so the program was stopped`,
+    likely: 'something grows without end: an array that is never emptied, or a loop that allocates',
+  }),
+  output: (value) => ({
+    expected: 'as much output as one can read',
+    got: `it printed more than ${mebibytes(value)}, so it was stopped`,
+    likely: 'a loop prints: look for a log line in a listener that calls itself',
+  }),
+}

@@ -1,0 +1,44 @@
+/** What the grader hands to the checks: which program to judge, and where the keeper is. */
+
+import { dirname, basename } from 'node:path'
+import { expect, inject } from 'vitest'
+import { Keeper, type KeeperAddress } from './keeper.ts'
+
+export interface Session {
+  /** The project's root, absolute. */
+  readonly root: string
+  readonly keeper: KeeperAddress
+  /** The file under check of each lesson: slug to absolute path. */
+  readonly files: Readonly<Record<string, string>>
+}
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    everyCore: Session
+  }
+}
+
+export function session(): Session {
+  return inject('everyCore')
+}
+
+/** The lesson whose check is running: the name of its folder. */
+export function slug(): string {
+  return basename(dirname(expect.getState().testPath ?? ''))
+}
+
+/** The file under check, absolute. */
+export function fileUnderCheck(): string {
+  const file = session().files[slug()]
+  if (file === undefined) throw new Error(`no file was given for ${slug()}`)
+  return file
+}
+
+let connected: { readonly address: KeeperAddress; readonly keeper: Promise<Keeper> } | undefined
+
+/** The keeper of this run; a run has one, and a warm runner sees several runs. */
+export function keeper(): Promise<Keeper> {
+  const { keeper: address } = session()
+  if (connected?.address.token !== address.token) connected = { address, keeper: Keeper.connect(address) }
+  return connected.keeper
+}

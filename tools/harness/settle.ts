@@ -1,0 +1,89 @@
+/** When a program is ready, and what it means when it does not get there. */
+
+import { patientNow, seconds } from './patience.ts'
+import type { Program } from './program.ts'
+import { Mismatch } from './problems.ts'
+
+/** The contract's time to listen. */
+const TIME_TO_LISTEN = seconds(10)
+/** A program that does nothing for so long, with no worker on its way, has done what it does. */
+const QUIET = seconds(2.5)
+
+/**
+ * Waits until so many workers listen on PORT (0: until the one process does). A Mismatch says what it does instead.
+ * More workers than expected are for the check to judge.
+ */
+export async function settle(program: Program, workers: number): Promise<void> {
+  let quietSince = patientNow()
+  let seen = 0
+  const look = (): 'ready' | 'quiet' | 'elsewhere' | 'primary' | undefined => {
+    if (program.events.length !== seen) {
+      seen = program.events.length
+      quietSince = patientNow()
+    }
+    if (listeningOnPort(program, workers)) return 'ready'
+    if (program.listening.some((worker) => worker.port !== program.port)) return 'elsewhere'
+    if (servesItself(program) && program.workers.length === 0) return workers === 0 ? 'elsewhere' : 'primary'
+    const onTheWay = program.workers.some((worker) => worker.state === 'forked' || worker.state === 'online')
+    const began = program.listening.length > 0 || program.eventsOf('server-listening').length > 0
+    return began && !onTheWay && patientNow() - quietSince > QUIET ? 'quiet' : undefined
+  }
+  const found = await program.until(look, { within: TIME_TO_LISTEN })
+  if (found === 'ready') return
+  throw new Mismatch({ ...finding(program, workers, found), repeat: program.command })
+}
+
+function listeningOnPort(program: Program, workers: number): boolean {
+  if (workers > 0) return program.listening.filter((worker) => worker.port === program.port).length >= workers
+  return program.eventsOf('server-listening').some((event) => event.port === program.port)
+}
+
+function servesItself(program: Program): boolean {
+  return program.eventsOf('server-listening').some((event) => event.pid === program.pid && event.port !== undefined)
+}
+
+function finding(program: Program, workers: number, found: string | undefined) {
+  const ports = program.eventsOf('server-listening').flatMap((event) => event.port ?? [])
+  const elsewhere = [...new Set(ports)].filter((port) => port !== program.port)
+  const expected =
+    workers === 0
+      ? 'the program listens on the port that PORT names, within 10 s'
+      : `${workers} ${workers === 1 ? 'worker listens' : 'workers listen'} on the port that PORT names, within 10 s`
+  const read = 'the-contract'
+  if (elsewhere.length > 0) {
+    return {
+      expected,
+      got: `it listens on port ${elsewhere.join(', ')}; PORT was ${program.port}`,
+      likely: 'the port is written into the file, or it is not read from process.env.PORT',
+      read,
+    }
+  }
+  if (found === 'primary') {
+    return {
+      expected,
+      got: 'no worker was forked: the first process listens and serves by itself',
+      likely: 'the primary has to call cluster.fork() for each worker, and only workers listen',
+      read,
+    }
+  }
+  const forked = program.workers.length
+  const now = program.listening.length
+  if (forked === 0) {
+    const started = program.eventsOf('hello').length > 1 ? ', though other processes were started' : ''
+    return {
+      expected,
+      got: workers === 0 ? 'nothing listens' : `no worker was forked with cluster.fork()${started}`,
+      likely: 'the program waits for something else before it begins, or its event loop is blocked',
+      read,
+    }
+  }
+  return {
+    expected,
+    got: `${forked} ${forked === 1 ? 'worker was' : 'workers were'} forked, and ${now} listened on PORT`,
+    likely:
+      now === forked
+        ? 'the number of workers is not the one that the contract names'
+        : 'a worker does not reach its listen(): look at what it does before, and at its error output',
+    read,
+  }
+}

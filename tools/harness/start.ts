@@ -1,0 +1,74 @@
+/** Starts programs for checks, and lets checks share one that is unharmed. */
+
+import type { Keeper } from './keeper.ts'
+import { cores, planFor, shellCommand, type StartOptions } from './plans.ts'
+import { Program } from './program.ts'
+import { fileUnderCheck, keeper, session } from './session.ts'
+import { settle } from './settle.ts'
+
+export interface Start extends StartOptions {
+  /** A process that no other check has met. */
+  readonly fresh?: boolean
+  /** Resolves at once, whatever it does. */
+  readonly unready?: boolean
+  /** How many workers shall listen before it is ready; WORKERS or the cores unless told, 0 for one process. */
+  readonly expect?: number
+}
+
+const idle: Program[] = []
+
+/**
+ * The program under check, ready: all its expected workers listen. Without options it may be the one that was
+ * started while the runner loaded, or one that an earlier check has left unharmed.
+ */
+export async function start(options: Start = {}): Promise<Program> {
+  const { fresh = false, unready = false, expect, ...plain } = options
+  const taken = fresh ? undefined : take(plain)
+  const program = taken ?? (await hold(fileUnderCheck(), plain, fresh ? 'start' : 'adopt'))
+  if (!unready) await settle(program, expect ?? expectedWorkers(plain))
+  return program
+}
+
+/** Starts a program of the harness's own, in the care of the same keeper. */
+export async function startOther(file: string, options: StartOptions = {}): Promise<Program> {
+  return hold(file, options, 'start', (program) => program.end())
+}
+
+/** Ends what checks have left running, so that nothing else uses the cores. */
+export async function endIdle(): Promise<void> {
+  await Promise.all(idle.splice(0).map((program) => program.end()))
+}
+
+function expectedWorkers({ workers }: StartOptions): number {
+  return typeof workers === 'number' ? workers : cores()
+}
+
+function take(options: StartOptions): Program | undefined {
+  const wanted = shellCommand(session().root, fileUnderCheck(), options)
+  const index = idle.findIndex((program) => program.command === wanted && program.identity.file === fileUnderCheck())
+  return index < 0 ? undefined : idle.splice(index, 1)[0]
+}
+
+async function hold(
+  file: string,
+  options: StartOptions,
+  how: 'start' | 'adopt',
+  release: (program: Program) => Promise<void> = leave,
+): Promise<Program> {
+  const { root } = session()
+  const care: Keeper = await keeper()
+  const plan = planFor(root, file, options)
+  const { key, port, pid } = await care.request<{ key: string; port: number; pid: number }>({ do: how, plan })
+  return Program.hold(
+    care,
+    { key, port, pid, file, options, command: shellCommand(root, file, options) },
+    release,
+  )
+}
+
+async function leave(program: Program): Promise<void> {
+  const { delayListen, countMessages, port } = program.identity.options
+  const special = delayListen !== undefined || countMessages === true || port !== undefined
+  if (program.harmed || special || program.ended !== undefined) await program.end()
+  else idle.push(program)
+}

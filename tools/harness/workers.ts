@@ -1,0 +1,54 @@
+/** What the events of a program say about its workers. */
+
+import type { ProgramEvent } from './events.ts'
+
+export interface Worker {
+  /** `cluster.worker.id`. */
+  readonly id: number
+  readonly pid: number
+  readonly state: 'forked' | 'online' | 'listening' | 'disconnected' | 'gone'
+  readonly port: number | undefined
+  /** Milliseconds since the epoch. */
+  readonly forkedAt: number
+  readonly listeningAt: number | undefined
+  readonly goneAt: number | undefined
+}
+
+/** Every worker that was ever forked, in the order of their forks. */
+export function workersFrom(events: readonly ProgramEvent[]): readonly Worker[] {
+  const workers = new Map<number, Worker>()
+  for (const event of events) {
+    if (event.type === 'fork') {
+      workers.set(event.worker, {
+        id: event.worker,
+        pid: event.workerPid,
+        state: 'forked',
+        port: undefined,
+        forkedAt: event.at,
+        listeningAt: undefined,
+        goneAt: undefined,
+      })
+      continue
+    }
+    if (!('worker' in event) || event.type === 'hello') continue
+    const worker = workers.get(event.worker)
+    if (worker === undefined || worker.state === 'gone') continue
+    workers.set(event.worker, { ...worker, ...changeBy(event, worker) })
+  }
+  return [...workers.values()]
+}
+
+function changeBy(event: ProgramEvent, worker: Worker): Partial<Worker> {
+  switch (event.type) {
+    case 'online':
+      return worker.state === 'forked' ? { state: 'online' } : {}
+    case 'listening':
+      return { state: 'listening', port: event.port, listeningAt: worker.listeningAt ?? event.at }
+    case 'disconnect':
+      return { state: 'disconnected' }
+    case 'exit':
+      return { state: 'gone', goneAt: event.at }
+    default:
+      return {}
+  }
+}
