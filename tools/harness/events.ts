@@ -38,7 +38,7 @@ export type ProgramEvent =
   | (Observed & { readonly type: 'spawned'; readonly childPid: number | null; readonly file: string })
   | (Observed & { readonly type: 'server-listening'; readonly port?: number; readonly path?: string })
   | (Observed & { readonly type: 'server-error'; readonly code: string | null; readonly port: number | null })
-  | (Observed & { readonly type: 'listen-delayed'; readonly ms: number })
+  | (Observed & { readonly type: 'listen-held'; readonly worker: number })
   | (Observed & { readonly type: 'messages'; readonly sent: number; readonly sentBytes: number })
   | (Observed & {
       readonly type: 'environment'

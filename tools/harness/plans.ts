@@ -12,8 +12,8 @@ export interface StartOptions {
   readonly port?: number
   /** Runs on this one core only (Linux, `taskset`). */
   readonly core?: number
-  /** The listen of the worker with this id takes so much longer. */
-  readonly delayListen?: { readonly worker: number; readonly ms: number }
+  /** The worker with this id listens only when `program.releaseListen` says so. */
+  readonly holdListen?: number
   readonly countMessages?: boolean
 }
 
@@ -28,9 +28,9 @@ export function inheritedEnvironment(): Record<string, string> {
 
 /** The plan for a learner's program, or for any other that is started as one. */
 export function planFor(root: string, file: string, options: StartOptions = {}): Plan {
-  const { workers, env = {}, port, core, delayListen, countMessages } = options
+  const { workers, env = {}, port, core, holdListen, countMessages } = options
   const node = [process.execPath, '--import', 'tsx', relativeFile(root, file)]
-  const observerOptions = { ...(delayListen && { delayListen }), ...(countMessages && { countMessages }) }
+  const observerOptions = { ...(holdListen !== undefined && { holdListen }), ...(countMessages && { countMessages }) }
   return {
     argv: core === undefined ? node : ['taskset', '-c', String(core), ...node],
     cwd: root,

@@ -3,10 +3,10 @@
 import type { EventOf, ProgramEvent } from './events.ts'
 import { fetchFrom, type Answer, type NoAnswer, type RequestOptions } from './http.ts'
 import type { Keeper } from './keeper.ts'
-import { until } from './patience.ts'
+import { patientNow, until } from './patience.ts'
 import type { StartOptions } from './plans.ts'
 import { Mismatch, type Finding } from './problems.ts'
-import { workersFrom, type Worker } from './workers.ts'
+import { workersFrom, type LostWorker, type Worker } from './workers.ts'
 
 export interface Identity {
   readonly key: string
@@ -212,10 +212,36 @@ export class Program implements AsyncDisposable {
   }
 
   /** SIGKILL to this worker or to the first one that listens; resolves to it. */
-  async killOneWorker(worker: Worker | undefined = this.listening[0]): Promise<Worker> {
+  async killOneWorker(worker: Worker | undefined = this.listening[0]): Promise<LostWorker> {
     if (worker === undefined) throw new Error('there is no worker to kill')
+    const lostAfter = this.#events.at(-1)?.seq ?? 0
     await this.signal('SIGKILL', worker.pid)
-    return worker
+    return { ...worker, lostAfter }
+  }
+
+  /** Waits until the worker whose listen is held (`holdListen`) asks to listen. */
+  async heldWorker(): Promise<EventOf<'listen-held'> | undefined> {
+    return this.until(() => this.eventsOf('listen-held')[0], { within: 10_000 })
+  }
+
+  /** Lets the held worker listen. */
+  async releaseListen(): Promise<void> {
+    this.harmed = true
+    await Promise.all(this.eventsOf('listen-held').map(({ pid }) => this.#tell(pid, { do: 'release' })))
+  }
+
+  /** Waits until nothing has happened in it for so long: no event, no output. */
+  async quiet(ms: number): Promise<void> {
+    let seen = -1
+    let since = patientNow()
+    const look = (): true | undefined => {
+      if (this.#events.length !== seen) {
+        seen = this.#events.length
+        since = patientNow()
+      }
+      return patientNow() - since >= ms ? true : undefined
+    }
+    await until(look, { within: ms + 5_000 })
   }
 
   /** Blocks the event loop of one process for so many ms. */

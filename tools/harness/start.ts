@@ -1,7 +1,7 @@
 /** Starts programs for checks, and lets checks share one that is unharmed. */
 
 import type { Keeper } from './keeper.ts'
-import { cores, planFor, shellCommand, type StartOptions } from './plans.ts'
+import { cores, inheritedEnvironment, planFor, shellCommand, type StartOptions } from './plans.ts'
 import { Program } from './program.ts'
 import { fileUnderCheck, keeper, session } from './session.ts'
 import { settle } from './settle.ts'
@@ -32,6 +32,22 @@ export async function start(options: Start = {}): Promise<Program> {
 /** Starts a program of the harness's own, in the care of the same keeper. */
 export async function startOther(file: string, options: StartOptions = {}): Promise<Program> {
   return hold(file, options, 'start', (program) => program.end())
+}
+
+/** Starts a plain-JavaScript tool of the harness's own: unobserved, with a pipe to its standard input. */
+export async function startTool(script: string): Promise<Program> {
+  const { root } = session()
+  const care = await keeper()
+  const plan = { argv: [process.execPath, script], cwd: root, env: inheritedEnvironment(), observed: false, input: true }
+  const { key, port, pid } = await care.request<{ key: string; port: number; pid: number }>({ do: 'start', plan })
+  const identity = { key, port, pid, file: script, options: {}, command: `node ${script}` }
+  return Program.hold(care, identity, (program) => program.end())
+}
+
+/** A port that is free now and that nobody else of this run gets. */
+export async function freePort(): Promise<number> {
+  const care = await keeper()
+  return (await care.request<{ port: number }>({ do: 'port' })).port
 }
 
 /** Ends what checks have left running, so that nothing else uses the cores. */
@@ -67,8 +83,8 @@ async function hold(
 }
 
 async function leave(program: Program): Promise<void> {
-  const { delayListen, countMessages, port } = program.identity.options
-  const special = delayListen !== undefined || countMessages === true || port !== undefined
+  const { holdListen, countMessages, port } = program.identity.options
+  const special = holdListen !== undefined || countMessages === true || port !== undefined
   if (program.harmed || special || program.ended !== undefined) await program.end()
   else idle.push(program)
 }

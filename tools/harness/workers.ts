@@ -8,10 +8,17 @@ export interface Worker {
   readonly pid: number
   readonly state: 'forked' | 'online' | 'listening' | 'disconnected' | 'gone'
   readonly port: number | undefined
+  /** The number of the event that told of its fork. */
+  readonly forkedSeq: number
   /** Milliseconds since the epoch. */
   readonly forkedAt: number
   readonly listeningAt: number | undefined
   readonly goneAt: number | undefined
+}
+
+/** A worker that was killed, and how far the program's events had come then. */
+export interface LostWorker extends Worker {
+  readonly lostAfter: number
 }
 
 /** Every worker that was ever forked, in the order of their forks. */
@@ -24,13 +31,14 @@ export function workersFrom(events: readonly ProgramEvent[]): readonly Worker[] 
         pid: event.workerPid,
         state: 'forked',
         port: undefined,
+        forkedSeq: event.seq,
         forkedAt: event.at,
         listeningAt: undefined,
         goneAt: undefined,
       })
       continue
     }
-    if (!('worker' in event) || event.type === 'hello') continue
+    if (!('workerPid' in event)) continue
     const worker = workers.get(event.worker)
     if (worker === undefined || worker.state === 'gone') continue
     workers.set(event.worker, { ...worker, ...changeBy(event, worker) })

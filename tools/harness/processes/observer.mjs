@@ -149,29 +149,31 @@ function stampAnswers() {
 /** What the harness asked for before the start. @param {Report} report */
 function applyOptions(report) {
   if (optionsText === undefined) return
-  /** @type {{ delayListen?: { worker: number, ms: number }, countMessages?: boolean }} */
+  /** @type {{ holdListen?: number, countMessages?: boolean }} */
   const options = JSON.parse(optionsText)
-  const { delayListen } = options
-  if (delayListen !== undefined && cluster.worker?.id === delayListen.worker) delayListening(delayListen.ms, report)
+  if (cluster.isWorker && cluster.worker?.id === options.holdListen) holdListening(report)
   if (options.countMessages === true) countMessages(report)
 }
 
 /**
  * A worker's listen begins with a message to the primary (lib/internal/cluster/child.js, `queryServer`): holding that
- * message back makes the worker's listen slow and changes nothing else.
- * @param {number} ms @param {Report} report
+ * message back until the keeper says `release` makes the worker's listen slow and changes nothing else.
+ * @param {Report} report
  */
-function delayListening(ms, report) {
+function holdListening(report) {
   const send = /** @type {NonNullable<typeof process.send>} */ (process.send)
   process.send = function (/** @type {any} */ message, /** @type {any[]} */ ...rest) {
-    if (message?.cmd !== 'NODE_CLUSTER' || message.act !== 'queryServer') {
-      return Reflect.apply(send, process, [message, ...rest])
-    }
-    report('listen-delayed', { ms })
-    setTimeout(() => Reflect.apply(send, process, [message, ...rest]), ms)
+    const pass = () => Reflect.apply(send, process, [message, ...rest])
+    if (released || message?.cmd !== 'NODE_CLUSTER' || message.act !== 'queryServer') return pass()
+    held.push(pass)
+    report('listen-held', { worker: cluster.worker?.id })
     return true
   }
 }
+
+let released = false
+/** @type {(() => void)[]} */
+const held = []
 
 const messages = { sent: 0, sentBytes: 0 }
 
@@ -234,6 +236,10 @@ function obey(command, report) {
       break
     case 'allocate':
       hoard.push(Buffer.alloc(command.bytes ?? 0, 1))
+      break
+    case 'release':
+      released = true
+      for (const pass of held.splice(0)) pass()
       break
     case 'send':
       process.send?.(command.message)

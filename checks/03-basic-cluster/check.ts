@@ -1,0 +1,258 @@
+import {
+  check,
+  cores,
+  endsOnSigterm,
+  expect,
+  freePort,
+  holdPort,
+  holds,
+  oneAllowedCore,
+  pause,
+  refusesOddRequests,
+  seconds,
+  servesPages,
+  start,
+  workersUnderLoad,
+  type Program,
+} from '#harness'
+
+check('one worker per available core by default', async () => {
+  await using program = await start()
+  expect(program).toHaveForked(cores(), {
+    likely: 'the cores are counted by os.cpus().length, or the number is written into the file',
+    read: 'count-the-cores-that-you-may-use',
+  })
+})
+
+check('WORKERS sets the number, and an empty one counts as unset', async () => {
+  const [three, empty] = await Promise.all([start({ workers: 3 }), start({ workers: '' })])
+  await using _three = three
+  await using _empty = empty
+  const read = 'a-configuration-that-refuses-nonsense'
+  expect(three).toHaveForked(3, { read })
+  expect(empty).toHaveForked(cores(), {
+    likely: "Number('') is 0: an empty WORKERS has to be told from one that is 0",
+    read,
+  })
+})
+
+check('a WORKERS that makes no sense is refused', async () => {
+  await Promise.all([isRefused('abc'), isRefused('0'), isRefused('-1')])
+  await Promise.all([isRefused('1.5'), isRefused('65'), isRefused('1e9')])
+})
+
+async function isRefused(value: string): Promise<void> {
+  await using program = await start({ workers: value, unready: true, fresh: true })
+  const expected = `WORKERS=${value} is refused: exit code 1, a line on stderr that names WORKERS and ${value}, nothing forked`
+  const advice = { expected, read: 'a-configuration-that-refuses-nonsense', repeat: program.command }
+  const outcome = await program.until(() => program.ended ?? program.eventsOf('fork')[0] ?? served(program), {
+    within: seconds(10),
+    alive: false,
+  })
+  const forked = program.workers.length
+  holds(forked === 0, { ...advice, got: `it forked ${forked} of them`, likely: nonsense(value) })
+  holds(outcome !== undefined, { ...advice, got: 'it forks nothing, and does not end', likely: nonsense(value) })
+  holds('code' in outcome, { ...advice, got: 'it serves without workers', likely: nonsense(value) })
+  const { code, signal } = outcome
+  holds(code === 1, { ...advice, got: signal === null ? `it ended with exit code ${code}` : `it died of ${signal}` })
+  // The last lines may come after the news of the end.
+  const named = await program.until(() => namesTheValue(program.lines('stderr'), value) || undefined, {
+    within: seconds(2),
+    alive: false,
+  })
+  const said = program.lines('stderr').join(' | ').slice(0, 200)
+  const elsewhere = namesTheValue(program.lines('stdout'), value)
+  holds(named === true, {
+    ...advice,
+    got: elsewhere ? 'the line came on stdout' : said === '' ? 'it ended without a word' : `on stderr: ${said}`,
+    likely: elsewhere ? 'console.error writes to stderr, console.log to stdout' : undefined,
+  })
+}
+
+function served(program: Program) {
+  return program.eventsOf('server-listening')[0]
+}
+
+/** A program may print the value as it came or as the number that it stands for. */
+function namesTheValue(lines: readonly string[], value: string): boolean {
+  return lines.some((line) => line.includes('WORKERS') && (line.includes(value) || line.includes(String(Number(value)))))
+}
+
+function nonsense(value: string): string {
+  switch (value) {
+    case 'abc':
+      return "Number('abc') is NaN, and NaN || cores is cores; no comparison with NaN holds"
+    case '0':
+      return '0 || cores is cores: 0 counts as false'
+    case '1.5':
+      return "parseInt('1.5') is 1: it stops reading at the point"
+    case '1e9':
+      return "parseInt('1e9') is 1: it stops reading at the e"
+    default:
+      return 'the number is read, but its limits are not looked at'
+  }
+}
+
+check('an affinity of one core gives one worker', async () => {
+  await using program = await start({ core: oneAllowedCore(), expect: 1 })
+  expect(program).toHaveForked(1, {
+    likely: 'os.cpus() lists the cores of the machine; os.availableParallelism() counts those that this process may use',
+    read: 'count-the-cores-that-you-may-use',
+  })
+})
+
+check('ready is printed once, when the slowest worker listens', async () => {
+  await using program = await start({ workers: 3, holdListen: 2, fresh: true, unready: true })
+  const read = 'wait-for-every-worker-to-listen'
+  const advice = { read, repeat: program.command, expected: `ready: 3 workers on port ${program.port}, when all three listen at once` }
+  const isUnready = (): void => {
+    holds(readyLines(program).length === 0, {
+      ...advice,
+      got: `“${readyLines(program)[0]}” while ${program.listening.length} of 3 workers listened`,
+      likely: 'it comes after the fork loop, on the online event, or counts listening events rather than workers that listen',
+    })
+  }
+  holds((await program.heldWorker()) !== undefined, {
+    ...advice,
+    got: 'no second worker came to its listen()',
+    likely: 'a worker is forked only when the one before listens on a port of its own, or too few are forked',
+  })
+  await program.quiet(400)
+  isUnready()
+  // Three have listened after this, but only two at once.
+  const first = program.listening[0]
+  if (first !== undefined) {
+    const lost = await program.killOneWorker(first)
+    await expect(program).toReplace(lost, { within: seconds(5), read: 'replace-a-worker-that-dies' })
+    isUnready()
+  }
+  await program.releaseListen()
+  const line = await program.until(() => readyLines(program)[0], { within: seconds(10) })
+  holds(line !== undefined, {
+    ...advice,
+    got: program.lines('stdout').length === 0 ? 'nothing on stdout' : `on stdout: ${program.lines('stdout').join(' | ').slice(0, 160)}`,
+    likely: 'the line has another wording, or it is printed to stderr',
+  })
+  holds(line === `ready: 3 workers on port ${program.port}`, {
+    ...advice,
+    got: `“${line}”`,
+    likely: 'the line is to be exactly this, alone on its line',
+  })
+  await program.quiet(300)
+  isReadyOnce(program)
+})
+
+function readyLines(program: Program): readonly string[] {
+  return program.lines('stdout').filter((line) => line.startsWith('ready'))
+}
+
+function isReadyOnce(program: Program): void {
+  const count = readyLines(program).length
+  holds(count === 1, {
+    expected: 'one ready line in the life of the program',
+    got: `${count} of them: ${readyLines(program).join(' | ').slice(0, 160)}`,
+    likely: 'it is printed per worker, or again when a replacement listens',
+    read: 'wait-for-every-worker-to-listen',
+    repeat: program.command,
+  })
+}
+
+check('a taken port ends the program', async () => {
+  const port = await freePort()
+  await using _ = await holdPort(port)
+  await using program = await start({ workers: 3, port, fresh: true, unready: true })
+  const read = 'a-port-that-is-taken'
+  const advice = { read, repeat: `${program.command} & ${program.command}` }
+  const refused = await program.until(() => program.eventsOf('server-error')[0] ?? program.ended, {
+    within: seconds(10),
+    alive: false,
+  })
+  holds(refused !== undefined, {
+    ...advice,
+    expected: 'the program tries to listen on PORT, within 10 s',
+    got: program.listening.length > 0 ? 'it listens on another port' : 'nothing in it listens',
+  })
+  await expect(program).toEnd({
+    within: seconds(3),
+    code: 1,
+    read,
+    likely: 'each worker that fails to listen dies and is replaced by one that fails too; the primary has to be told, and to end',
+  })
+  holds(program.workers.length <= 3, {
+    ...advice,
+    expected: 'at most one fork for each of the 3 workers',
+    got: `${program.workers.length} forks`,
+    likely: 'a worker that cannot listen is replaced by one that cannot either',
+  })
+  const named = await program.until(() => program.lines('stderr').find((line) => line.includes(String(port))), {
+    within: seconds(2),
+    alive: false,
+  })
+  holds(named !== undefined, {
+    ...advice,
+    expected: 'a line on stderr that names the port',
+    got: program.lines('stderr').join(' | ').slice(0, 200) || 'nothing on stderr',
+  })
+  await expect(program).toLeaveNoProcess({ within: seconds(5), read })
+})
+
+check('a killed worker is replaced, and its replacement serves', async () => {
+  await using program = await start({ workers: 2, fresh: true })
+  const read = 'replace-a-worker-that-dies'
+  // The replacement is killed too: a listener that only the first workers have replaces only them.
+  for (const victim of [() => program.listening[0], () => program.listening.at(-1)]) {
+    const lost = await program.killOneWorker(victim())
+    await expect(program).toReplace(lost, { within: seconds(5), read })
+    await everyWorkerServes(program)
+  }
+  expect(program).toHaveForked(4, { read })
+  isReadyOnce(program)
+})
+
+/** Under load, since nothing is promised about who answers on an idle machine. */
+async function everyWorkerServes(program: Program): Promise<void> {
+  const wanted = program.listening.map((worker) => worker.pid)
+  const met = new Set<number>()
+  let over = false
+  const client = async (): Promise<void> => {
+    while (!over) {
+      const answer = await program.fetch('/render?visitor=load')
+      if (answer.ok && answer.servedBy !== undefined) met.add(answer.servedBy.pid)
+      else await pause(20)
+    }
+  }
+  const clients = Array.from({ length: 4 * wanted.length }, client)
+  try {
+    await program.until(() => wanted.every((pid) => met.has(pid)) || undefined, { within: seconds(5) })
+  } finally {
+    over = true
+    await Promise.all(clients)
+  }
+  holds(wanted.every((pid) => met.has(pid)), {
+    expected: `all ${wanted.length} workers answer under load within 5 s`,
+    got: `${met.size} of them did`,
+    likely: 'a worker listens, but never gets to answer: it listens elsewhere, or its event loop is blocked',
+    read: 'replace-a-worker-that-dies',
+    repeat: program.command,
+  })
+}
+
+check('every page is rendered for its visitor', async () => {
+  await using program = await start()
+  await servesPages(program, 'the-contract')
+})
+
+check('unknown paths and wrong methods are refused, and nothing ends', async () => {
+  await using program = await start()
+  await refusesOddRequests(program, ['/', '/render'], 'the-contract')
+})
+
+check('the workers share the load', async () => {
+  await using program = await start({ workers: workersUnderLoad() })
+  await expect(program).toGetShare(0.7, { read: 'how-it-is-checked' })
+})
+
+check('SIGTERM ends the program', async () => {
+  await using program = await start()
+  await endsOnSigterm(program, 'the-contract')
+})

@@ -1,0 +1,20 @@
+/**
+ * The reference: the same page from the same code, served as well as one process (WORKERS=0) or a plain cluster can.
+ * It is what a learner's program is measured against, in the same run on the same cores.
+ */
+
+import cluster from 'node:cluster'
+import { createServer } from 'node:http'
+
+const workers = Number(process.env.WORKERS)
+
+if (cluster.isPrimary && workers > 0) {
+  for (let forked = 0; forked < workers; forked += 1) cluster.fork()
+} else {
+  const { renderHandbook } = await import('#handbook')
+  createServer((request, response) => {
+    const url = new URL(request.url ?? '/', 'http://reference')
+    const page = renderHandbook(url.searchParams.get('visitor') ?? '')
+    response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end(page)
+  }).listen(Number(process.env.PORT))
+}

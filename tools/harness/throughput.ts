@@ -1,0 +1,208 @@
+/** Measures the share of the available speed-up: three programs take turns under load. See share.ts for the test. */
+
+import { fileURLToPath } from 'node:url'
+import { measured, note, tellLive } from './check.ts'
+import type { Slice } from './grading.ts'
+import { cores } from './plans.ts'
+import { Inconclusive, Mismatch } from './problems.ts'
+import type { Program } from './program.ts'
+import { decide, estimateRatio, estimateShare, estimateSpeedUp, mean, type Estimate, type Round } from './share.ts'
+import { measureSlice, openLoad, type Load, type Measured } from './slices.ts'
+import { endIdle, startOther } from './start.ts'
+import { settle } from './settle.ts'
+import type { Throughput } from './verdict.ts'
+
+/** More workers than these would measure the load generator. */
+const WORKERS_LIMIT = 8
+const ROUNDS_LIMIT = 24
+/** Below this the reference cluster itself gains too little for a share of it to mean anything. */
+const LEAST_SPEED_UP = 1.2
+
+export const reference = fileURLToPath(new URL('./processes/reference.mjs', import.meta.url))
+
+/** How many workers a throughput claim is measured with. */
+export function workersUnderLoad(): number {
+  return Math.min(cores(), WORKERS_LIMIT)
+}
+
+interface Rounds {
+  readonly undisturbed: readonly Round[]
+  readonly slices: Readonly<Record<Slice['program'], readonly Measured[]>>
+}
+
+type Judge = (rounds: readonly Round[]) => { readonly over: boolean; readonly estimate: Estimate }
+
+/**
+ * The program gets at least this share of the speed-up that a reference cluster of the same size gets on these cores.
+ * Throws Inconclusive on one core, where there is none, and where 24 rounds do not tell.
+ */
+export async function expectShare(program: Program, threshold: number, read: string): Promise<void> {
+  const workers = workersUnderLoad()
+  if (workers < 2) {
+    throw new Inconclusive(
+      'This machine lets the workshop use one core, so there is no speed-up to take a share of. All that could be checked without a second core holds.',
+    )
+  }
+  const rounds = await measure(program, workers, (so) => {
+    const estimate = estimateShare(so)
+    const speedUp = estimateSpeedUp(so)
+    const none = so.length >= 6 && speedUp.high < LEAST_SPEED_UP
+    return { over: none || decide(estimate, threshold, so.length) !== 'more', estimate }
+  })
+  const estimate = estimateShare(rounds.undisturbed)
+  report(rounds, threshold, estimate, workers)
+  refuseWithoutSpeedUp(rounds)
+  const decision = decide(estimate, threshold, rounds.undisturbed.length)
+  if (decision === 'more') throw new Inconclusive(undecided(estimate, threshold, rounds))
+  if (decision === 'above') return
+  const { parallel, efficiency } = account(rounds)
+  throw new Mismatch({
+    expected: `at least ${threshold} of the speed-up that a plain cluster of ${workers} workers gets here`,
+    got: `${estimate.share.toFixed(2)} of it (surely between ${estimate.low.toFixed(2)} and ${estimate.high.toFixed(2)}): ${describeRates(rounds)}`,
+    likely: likelyLoss(parallel, efficiency, workers),
+    read,
+    repeat: program.command,
+  })
+}
+
+/**
+ * The program uses one core as well as the reference's one process does (at least this ratio of its rate), and no
+ * more than one (at most this share of what a cluster would add).
+ */
+export async function expectOneCore(
+  program: Program,
+  { ratio, share }: { readonly ratio: number; readonly share: number },
+  read: string,
+): Promise<void> {
+  const workers = Math.max(2, workersUnderLoad())
+  const alone = cores() === 1
+  const rounds = await measure(program, workers, (so) => {
+    const full = decide(estimateRatio(so), ratio, so.length)
+    const more = alone ? 'below' : decide(estimateShare(so), share, so.length)
+    return { over: full === 'below' || more === 'above' || (full === 'above' && more === 'below'), estimate: estimateShare(so) }
+  })
+  const count = rounds.undisturbed.length
+  const full = estimateRatio(rounds.undisturbed)
+  const more = estimateShare(rounds.undisturbed)
+  report(rounds, share, more, workers)
+  if (decide(full, ratio, count) === 'below') {
+    throw new Mismatch({
+      expected: `at least ${ratio} of the rate that one plain process reaches here`,
+      got: `${full.share.toFixed(2)} of it: ${describeRates(rounds)}`,
+      likely: 'a request does more work than one render, or the process waits while it could work',
+      read,
+      repeat: program.command,
+    })
+  }
+  if (!alone && decide(more, share, count) === 'above') {
+    throw new Mismatch({
+      expected: 'the throughput of one core: this lesson is the baseline',
+      got: `${more.share.toFixed(2)} of what a cluster adds: ${describeRates(rounds)}`,
+      likely: 'pages are kept from one request to the next, or other processes or threads render them',
+      read,
+      repeat: program.command,
+    })
+  }
+  if (decide(full, ratio, count) === 'more') throw new Inconclusive(undecided(full, ratio, rounds))
+  if (!alone && decide(more, share, count) === 'more') throw new Inconclusive(undecided(more, share, rounds))
+  const speedUp = mean(rounds.undisturbed.map((round) => round.ideal)) / mean(rounds.undisturbed.map((round) => round.one))
+  note(`A cluster of ${workers} workers reaches ${speedUp.toFixed(2)} times this rate on the same cores.`)
+}
+
+async function measure(yours: Program, workers: number, judge: Judge): Promise<Rounds> {
+  await endIdle()
+  await using one = await startOther(reference, { workers: 0 })
+  await using ideal = await startOther(reference, { workers })
+  await using load = await openLoad()
+  await Promise.all([settle(one, 0), settle(ideal, workers), load.ready()])
+  const programs = { one, ideal, yours }
+  const order = ['one', 'ideal', 'yours'] as const
+  const slices: Record<Slice['program'], Measured[]> = { one: [], ideal: [], yours: [] }
+  for (const name of order) await warmUp(load, programs[name])
+  const undisturbed: Round[] = []
+  while (undisturbed.length < ROUNDS_LIMIT) {
+    // Mirrored order: a drift of the machine's speed cancels over two rounds.
+    for (const name of undisturbed.length % 2 === 0 ? order : order.toReversed()) {
+      const slice = await measureSlice(load, programs[name], name)
+      slices[name].push(slice)
+      await tellLive({ program: name, rate: slice.rate, round: undisturbed.length + 1 } satisfies Slice)
+    }
+    const last = (name: Slice['program']): number => slices[name].at(-1)?.undisturbed ?? 0
+    undisturbed.push({ one: last('one'), ideal: last('ideal'), yours: last('yours') })
+    if (judge(undisturbed).over) break
+  }
+  return { undisturbed, slices }
+}
+
+/** Compiles the hot code of every worker, so that the first round is like the others. */
+async function warmUp(load: Load, program: Program): Promise<void> {
+  await load.slice(program, 150)
+}
+
+function report(rounds: Rounds, threshold: number, estimate: Estimate, workers: number): void {
+  const rate = (name: Slice['program']): number => mean(rounds.slices[name].map((slice) => slice.rate))
+  const [one, ideal, yours] = [rate('one'), rate('ideal'), rate('yours')]
+  const { parallel, efficiency } = account(rounds)
+  const result: Throughput = {
+    one: round(one, 1),
+    ideal: round(ideal, 1),
+    yours: round(yours, 1),
+    share: round((yours - one) / (ideal - one), 2),
+    low: round(estimate.low, 2),
+    high: round(estimate.high, 2),
+    threshold,
+    parallel: round(parallel, 2),
+    efficiency: round(efficiency, 2),
+    rounds: rounds.undisturbed.length,
+    workers,
+    accounted: round(estimate.share, 2),
+  }
+  measured(result)
+  const generator = mean(Object.values(rounds.slices).flatMap((slices) => slices.map((slice) => slice.generatorShare)))
+  if (generator > 0.85) {
+    note(`The load generator used ${Math.round(generator * 100)} % of a core: faster programs could not be told apart.`)
+  }
+}
+
+/** Over all rounds: how many processes carried the load, and what an answer cost against the reference. */
+function account(rounds: Rounds): { readonly parallel: number; readonly efficiency: number } {
+  const cost = (name: Slice['program']): number => {
+    const slices = rounds.slices[name]
+    return mean(slices.map((slice) => slice.cpuMs)) / mean(slices.map((slice) => slice.answers))
+  }
+  const byProcess = new Map<number, number>()
+  for (const slice of rounds.slices.yours) {
+    for (const [pid, cpuMs] of slice.cpuByProcess) byProcess.set(pid, (byProcess.get(pid) ?? 0) + cpuMs)
+  }
+  const all = [...byProcess.values()]
+  const sum = all.reduce((total, cpuMs) => total + cpuMs, 0)
+  return { parallel: sum / Math.max(...all), efficiency: cost('one') / cost('yours') }
+}
+
+function refuseWithoutSpeedUp(rounds: Rounds): void {
+  const speedUp = estimateSpeedUp(rounds.undisturbed)
+  if (speedUp.share >= LEAST_SPEED_UP) return
+  throw new Inconclusive(
+    `A plain cluster reaches only ${speedUp.share.toFixed(2)} times the rate of one process here, so there is hardly a speed-up to take a share of. The cores may be two halves of one, or limited by a quota: see \`npm run doctor\`.`,
+  )
+}
+
+function undecided(estimate: Estimate, threshold: number, rounds: Rounds): string {
+  return `After ${rounds.undisturbed.length} rounds the value lies between ${estimate.low.toFixed(2)} and ${estimate.high.toFixed(2)}, with the bound of ${threshold} among them. Other programs use the cores, or it is a close call: close what you can and check again.`
+}
+
+function likelyLoss(parallel: number, efficiency: number, workers: number): string {
+  if (parallel < 1.3) return 'one process does all the work: the others get no connections, or pass them on'
+  if (efficiency < 0.75) return 'a request costs more CPU time than one render: work is done twice, or handed around'
+  if (parallel < workers * 0.7) return `the load is carried by ${parallel.toFixed(1)} processes, not by ${workers}`
+  return 'workers wait while requests queue: a lock, a turn, or a timer stands between them'
+}
+
+function describeRates(rounds: Rounds): string {
+  const rate = (name: Slice['program']): string => mean(rounds.slices[name].map((slice) => slice.rate)).toFixed(0)
+  return `one process served ${rate('one')} requests a second, the plain cluster ${rate('ideal')}, yours ${rate('yours')}`
+}
+
+function round(value: number, digits: number): number {
+  return Number(value.toFixed(digits))
+}
