@@ -123,7 +123,7 @@ check('ready is printed once, when the slowest worker listens', async () => {
   const first = program.listening[0]
   if (first !== undefined) {
     const lost = await program.killOneWorker(first)
-    await expect(program).toReplace(lost, { within: seconds(5), read: 'replace-a-worker-that-dies' })
+    await expect(program).toReplace(lost, { within: seconds(5), read: 'replace-what-dies' })
     isUnready()
   }
   await program.releaseListen()
@@ -198,7 +198,7 @@ check('a taken port ends the program', async () => {
 
 check('a killed worker is replaced, and its replacement serves', async () => {
   await using program = await start({ workers: 2, fresh: true })
-  const read = 'replace-a-worker-that-dies'
+  const read = 'replace-what-dies'
   // The replacement is killed too: a listener that only the first workers have replaces only them.
   for (const victim of [() => program.listening[0], () => program.listening.at(-1)]) {
     const lost = await program.killOneWorker(victim())
@@ -232,27 +232,27 @@ async function everyWorkerServes(program: Program): Promise<void> {
     expected: `all ${wanted.length} workers answer under load within 5 s`,
     got: `${met.size} of them did`,
     likely: 'a worker listens, but never gets to answer: it listens elsewhere, or its event loop is blocked',
-    read: 'replace-a-worker-that-dies',
+    read: 'replace-what-dies',
     repeat: program.command,
   })
 }
 
 check('every page is rendered for its visitor', async () => {
   await using program = await start()
-  await servesPages(program, 'the-contract')
+  await servesPages(program, 'one-page-one-render')
 })
 
 check('unknown paths and wrong methods are refused, and nothing ends', async () => {
   await using program = await start()
-  await refusesOddRequests(program, ['/', '/render'], 'the-contract')
+  await refusesOddRequests(program, ['/', '/render'], 'refuse-what-you-do-not-serve')
 })
 
 check('the workers share the load', async () => {
   await using program = await start({ workers: workersUnderLoad() })
-  await expect(program).toGetShare(0.7, { read: 'how-it-is-checked' })
+  await expect(program).toGetShare(0.7, { read: 'sharing-the-load' })
 })
 
 check('SIGTERM ends the program', async () => {
   await using program = await start()
-  await endsOnSigterm(program, 'the-contract')
+  await endsOnSigterm(program, 'the-end-of-the-program')
 })

@@ -5,16 +5,13 @@ import { fetchFrom, type Answer, type NoAnswer } from './http.ts'
 import { seconds } from './patience.ts'
 import { Mismatch } from './problems.ts'
 import type { Program } from './program.ts'
-import { reference } from './throughput.ts'
-import { settle } from './settle.ts'
-import { startOther } from './start.ts'
+import { startReference } from './reference.ts'
 
 const VISITORS = ['ada', 'Grace Hopper', 'a/b?c=d&e=%41+f', '<b>&"\'', 'Zoë 漢字 🧮', ''.padEnd(200, 'long ')]
 
 /** Every page equals what `renderHandbook(visitor)` gives, byte for byte; the same visitor twice too. */
 export async function servesPages(program: Program, read: string): Promise<void> {
-  await using one = await startOther(reference, { workers: 0 })
-  await settle(one, 0)
+  await using one = await startReference(0)
   const visitors = [...VISITORS, VISITORS[0] ?? '']
   const pages = await Promise.all(visitors.map((visitor) => pageOf(program, visitor)))
   const wanted = await Promise.all(visitors.map((visitor) => fetchFrom(one.port, pathOf(visitor))))

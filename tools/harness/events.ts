@@ -36,7 +36,13 @@ export type ProgramEvent =
   | (OfWorker & { readonly type: 'exit'; readonly code: number | null; readonly signal: string | null })
   | (Observed & { readonly type: 'spawning' | 'thread' })
   | (Observed & { readonly type: 'spawned'; readonly childPid: number | null; readonly file: string })
-  | (Observed & { readonly type: 'server-listening'; readonly port?: number; readonly path?: string })
+  /** `serves`: it has listeners of the program's own, unlike the bare server of cluster's round robin. */
+  | (Observed & {
+      readonly type: 'server-listening'
+      readonly port?: number
+      readonly path?: string
+      readonly serves: boolean
+    })
   | (Observed & { readonly type: 'server-error'; readonly code: string | null; readonly port: number | null })
   | (Observed & { readonly type: 'listen-held'; readonly worker: number })
   | (Observed & { readonly type: 'messages'; readonly sent: number; readonly sentBytes: number })

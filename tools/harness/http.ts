@@ -86,6 +86,18 @@ function serverOf(headers: IncomingHttpHeaders): Server | undefined {
   return undefined
 }
 
+/** The answer's JSON object, or undefined where it is none. */
+export function jsonOf(answer: Answer): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(answer.text)
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : undefined
+  } catch {
+    return undefined
+  }
+}
+
 /** An answer in a few words, for messages. */
 export function describeAnswer(answer: Answer | NoAnswer): string {
   if (!answer.ok) return describeFailure(answer.code)

@@ -3,7 +3,8 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
-import { skip } from './check.ts'
+import { note, skip } from './check.ts'
+import type { Program } from './program.ts'
 
 /** The number of a core that this process may run on; ends the check as skipped where affinity cannot be set. */
 export function oneAllowedCore(): number {
@@ -36,5 +37,16 @@ export async function holdPort(port: number): Promise<AsyncDisposable> {
     async [Symbol.asyncDispose]() {
       await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
     },
+  }
+}
+
+/** Says so where the file under check uses names that Node keeps only for old programs. */
+export function noteOldNames(program: Program): void {
+  const source = readFileSync(program.identity.file, 'utf8')
+  for (const [old, name] of [
+    ['isMaster', 'isPrimary'],
+    ['setupMaster', 'setupPrimary'],
+  ] as const) {
+    if (new RegExp(String.raw`\b${old}\b`).test(source)) note(`cluster.${old} is the old name of cluster.${name} (deprecated since Node 16).`)
   }
 }

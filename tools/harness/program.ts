@@ -1,7 +1,7 @@
 /** A program under check: what it does, as seen from outside, and the gestures that a check makes at it. */
 
 import type { EventOf, ProgramEvent } from './events.ts'
-import { fetchFrom, type Answer, type NoAnswer, type RequestOptions } from './http.ts'
+import { fetchFrom, jsonOf, type Answer, type NoAnswer, type RequestOptions } from './http.ts'
 import type { Keeper } from './keeper.ts'
 import { patientNow, until } from './patience.ts'
 import type { StartOptions } from './plans.ts'
@@ -127,6 +127,20 @@ export class Program implements AsyncDisposable {
       likely,
       read,
       repeat: repeat ?? this.commandWith(path, method),
+    })
+  }
+
+  /** The JSON object that a GET of this path answers. */
+  async getJson(path: string, options: Partial<Finding> = {}): Promise<Readonly<Record<string, unknown>>> {
+    const answer = await this.get(path, options)
+    const body = jsonOf(answer)
+    if (body !== undefined) return body
+    throw new Mismatch({
+      expected: `GET ${path} answers a JSON object`,
+      got: answer.text === '' ? 'an empty answer' : answer.text.slice(0, 120),
+      read: 'the-contract',
+      repeat: this.commandWith(path),
+      ...options,
     })
   }
 

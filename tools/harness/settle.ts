@@ -39,7 +39,7 @@ function listeningOnPort(program: Program, workers: number): boolean {
 }
 
 function servesItself(program: Program): boolean {
-  return program.eventsOf('server-listening').some((event) => event.pid === program.pid && event.port !== undefined)
+  return program.eventsOf('server-listening').some((event) => event.pid === program.pid && event.serves)
 }
 
 function finding(program: Program, workers: number, found: string | undefined) {

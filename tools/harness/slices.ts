@@ -37,7 +37,7 @@ interface Report {
   readonly cpuMs: number
 }
 
-/** A load generator, ready for slices. */
+/** A load generator. */
 export class Load implements AsyncDisposable {
   readonly #process: Program
   #nextId = 0
@@ -77,7 +77,9 @@ export class Load implements AsyncDisposable {
 
 export async function openLoad(): Promise<Load> {
   const script = fileURLToPath(new URL('./processes/load.mjs', import.meta.url))
-  return new Load(await startTool(script))
+  const load = new Load(await startTool(script))
+  await load.ready()
+  return load
 }
 
 /** Runs one slice. A Mismatch when answers are wrong or missing. */

@@ -1,6 +1,5 @@
 /** Measures the share of the available speed-up: three programs take turns under load. See share.ts for the test. */
 
-import { fileURLToPath } from 'node:url'
 import { measured, note, tellLive } from './check.ts'
 import type { Slice } from './grading.ts'
 import { cores } from './plans.ts'
@@ -8,8 +7,8 @@ import { Inconclusive, Mismatch } from './problems.ts'
 import type { Program } from './program.ts'
 import { decide, estimateRatio, estimateShare, estimateSpeedUp, mean, type Estimate, type Round } from './share.ts'
 import { measureSlice, openLoad, type Load, type Measured } from './slices.ts'
-import { endIdle, startOther } from './start.ts'
-import { settle } from './settle.ts'
+import { startReference } from './reference.ts'
+import { endIdle } from './start.ts'
 import type { Throughput } from './verdict.ts'
 
 /** More workers than these would measure the load generator. */
@@ -17,8 +16,6 @@ const WORKERS_LIMIT = 8
 const ROUNDS_LIMIT = 24
 /** Below this the reference cluster itself gains too little for a share of it to mean anything. */
 const LEAST_SPEED_UP = 1.2
-
-export const reference = fileURLToPath(new URL('./processes/reference.mjs', import.meta.url))
 
 /** How many workers a throughput claim is measured with. */
 export function workersUnderLoad(): number {
@@ -111,10 +108,10 @@ export async function expectOneCore(
 
 async function measure(yours: Program, workers: number, judge: Judge): Promise<Rounds> {
   await endIdle()
-  await using one = await startOther(reference, { workers: 0 })
-  await using ideal = await startOther(reference, { workers })
-  await using load = await openLoad()
-  await Promise.all([settle(one, 0), settle(ideal, workers), load.ready()])
+  const [first, second, third] = await Promise.all([startReference(0), startReference(workers), openLoad()])
+  await using one = first
+  await using ideal = second
+  await using load = third
   const programs = { one, ideal, yours }
   const order = ['one', 'ideal', 'yours'] as const
   const slices: Record<Slice['program'], Measured[]> = { one: [], ideal: [], yours: [] }

@@ -128,7 +128,7 @@ function watchServers(report) {
     if (name === 'listening') {
       const address = this.address()
       const at = typeof address === 'string' ? { path: address } : { port: address?.port, address: address?.address }
-      report('server-listening', at)
+      report('server-listening', { ...at, serves: serves(this) })
     } else if (name === 'error') {
       const error = /** @type {{ code?: string, port?: number, address?: string }} */ (rest[0])
       report('server-error', { code: error?.code ?? null, port: error?.port ?? null })
@@ -136,6 +136,15 @@ function watchServers(report) {
     // @ts-expect-error passes on whatever came
     return emit.call(this, name, ...rest)
   }
+}
+
+/**
+ * Whether it is a server of the program's own. In a primary, cluster's round robin listens on its workers' behalf with
+ * a bare `net.createServer(assert.fail)` (lib/internal/cluster/round_robin_handle.js).
+ * @param {net.Server} server
+ */
+function serves(server) {
+  return server.listenerCount('request') > 0 || server.listeners('connection').some((listener) => listener.name !== 'fail')
 }
 
 function stampAnswers() {

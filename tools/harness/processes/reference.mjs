@@ -11,10 +11,11 @@ const workers = Number(process.env.WORKERS)
 if (cluster.isPrimary && workers > 0) {
   for (let forked = 0; forked < workers; forked += 1) cluster.fork()
 } else {
-  const { renderHandbook } = await import('#handbook')
+  const { countWords, renderHandbook } = await import('#handbook')
   createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://reference')
     const page = renderHandbook(url.searchParams.get('visitor') ?? '')
-    response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end(page)
+    if (url.pathname === '/words') return void response.end(String(countWords(page)))
+    return void response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end(page)
   }).listen(Number(process.env.PORT))
 }

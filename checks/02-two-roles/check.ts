@@ -1,0 +1,164 @@
+import { Agent } from 'node:http'
+import {
+  check,
+  cores,
+  endsOnSigterm,
+  expect,
+  holds,
+  jsonOf,
+  meetEveryWorker,
+  noteOldNames,
+  refusesOddRequests,
+  seconds,
+  servesPages,
+  start,
+  workersUnderLoad,
+  type Answer,
+  type Program,
+} from '#harness'
+
+check('the primary forks WORKERS workers', async () => {
+  await using unset = await start()
+  const read = 'one-file-and-two-roles'
+  expect(unset).toHaveForked(cores(), { likely: 'WORKERS defaults to os.availableParallelism()', read })
+  await using three = await start({ workers: 3 })
+  expect(three).toHaveForked(3, { likely: 'the number is not read from process.env.WORKERS', read })
+  noteOldNames(three)
+})
+
+check('every worker answers on one port, and the primary never does', async () => {
+  await using program = await start({ workers: 3 })
+  const read = 'who-owns-the-port'
+  const answers = await meetEveryWorker(program, '/render?visitor=you', {
+    likely: 'a worker listens, but gets no connections: it listens elsewhere, or its event loop is blocked',
+    read,
+  })
+  const byPrimary = answers.filter((answer) => answer.servedBy?.role !== 'worker').length
+  const listens = program.eventsOf('server-listening').find((event) => event.pid === program.pid && event.serves)
+  holds(byPrimary === 0 && listens === undefined, {
+    expected: 'only workers answer, and the primary serves nothing',
+    got: byPrimary > 0 ? `${byPrimary} of ${answers.length} answers came from the primary` : `the primary listens on port ${listens?.port} too`,
+    likely: 'createServer and listen stand outside the branch of the workers, so the primary runs them too',
+    read,
+    repeat: program.command,
+  })
+})
+
+check("an answer tells its worker's role, pid, parent and id", async () => {
+  await using program = await start({ workers: 3 })
+  const answers = await meetEveryWorker(program, '/', { read: 'say-who-you-are' })
+  for (const { servedBy, text } of answers) {
+    const wanted = { role: 'worker', pid: servedBy?.pid, ppid: program.pid, worker: servedBy?.worker }
+    const { role, pid, ppid, worker } = JSON.parse(text) as Record<string, unknown>
+    holds(JSON.stringify({ role, pid, ppid, worker }) === JSON.stringify(wanted), {
+      expected: `/ answers ${JSON.stringify(wanted)} with hits beside them`,
+      got: text.slice(0, 160),
+      likely: 'worker is cluster.worker.id, and the parent of each worker is the primary',
+      read: 'say-who-you-are',
+      repeat: program.commandWith('/'),
+    })
+  }
+})
+
+check('each worker counts its own hits', async () => {
+  await using program = await start({ workers: 3, fresh: true })
+  const other = async (): Promise<void> => {
+    await program.get('/nowhere', { status: 404 })
+    await program.get('/', { status: 405, method: 'POST' })
+    await program.get('/render?visitor=you')
+  }
+  // What comes before, in between and at the same time must not count.
+  await other()
+  const answers = [...(await meetEveryWorker(program, '/', { read: 'memory-is-not-shared' }))]
+  await other()
+  answers.push(...(await meetEveryWorker(program, '/', { read: 'memory-is-not-shared' })))
+  const byWorker = new Map<number, number[]>()
+  for (const answer of answers) {
+    const id = answer.servedBy?.worker ?? 0
+    byWorker.set(id, [...(byWorker.get(id) ?? []), Number(jsonOf(answer)?.hits)])
+  }
+  for (const [worker, hits] of byWorker) isCountedFromOne(program, worker, hits)
+})
+
+function isCountedFromOne(program: Program, worker: number, unsorted: readonly number[]): void {
+  const hits = [...unsorted].sort((a, b) => a - b)
+  holds(
+    hits.every((count, index) => count === index + 1),
+    {
+      expected: `the answers of worker ${worker} to / count 1, 2, 3, … ${hits.length}`,
+      got: `${hits.slice(0, 12).join(', ')}${hits.length > 12 ? ', …' : ''}`,
+      likely: Number.isNaN(hits[0])
+        ? 'hits is missing, or not a number'
+        : 'other routes are counted too, or the counter is shared through a file or the primary',
+      read: 'memory-is-not-shared',
+      repeat: program.commandWith('/'),
+    },
+  )
+}
+
+check('a kept-alive connection stays with one worker', async () => {
+  await using program = await start({ workers: 3 })
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  const answers: Answer[] = []
+  for (let sent = 0; sent < 20; sent += 1) answers.push(await program.get('/', { agent }))
+  agent.destroy()
+  const closed = answers.find((answer) => answer.headers.connection === 'close')
+  holds(closed === undefined, {
+    expected: 'a client may keep its connection for the next request',
+    got: 'the server answered with connection: close',
+    likely: 'a header or a timeout of 0 turns keep-alive off, which is on by default',
+    read: 'a-connection-stays-with-its-worker',
+    repeat: program.commandWith('/'),
+  })
+  const pids = new Set(answers.map((answer) => answer.servedBy?.pid))
+  holds(pids.size === 1, {
+    expected: 'twenty requests on one kept-alive connection meet one worker',
+    got: `${pids.size} processes answered them`,
+    likely: 'something stands between the client and the workers and deals out requests: a proxy in the primary',
+    read: 'a-connection-stays-with-its-worker',
+    repeat: program.command,
+  })
+})
+
+check('every page is rendered for its visitor', async () => {
+  await using program = await start({ workers: 3 })
+  await servesPages(program, 'one-page-one-render')
+})
+
+check('unknown paths and wrong methods are refused, and nothing ends', async () => {
+  await using program = await start({ workers: 3 })
+  await refusesOddRequests(program, ['/', '/render'], 'refuse-what-you-do-not-serve')
+})
+
+check('killing one worker leaves the others serving', async () => {
+  await using program = await start({ workers: 3, fresh: true })
+  const read = 'when-a-worker-dies'
+  const lost = await program.killOneWorker()
+  await program.until(() => program.workers.find(({ id, state }) => id === lost.id && state === 'gone'), {
+    within: seconds(5),
+  })
+  for (let asked = 0; asked < 20; asked += 1) {
+    const answer = await program.get('/', {
+      expected: 'after one worker was killed, the others answer every request',
+      likely: 'the primary ends with its worker, or the worker that was killed did more than serve',
+      read,
+    })
+    holds(answer.servedBy?.role === 'worker', {
+      expected: 'after one worker was killed, another worker answers',
+      got: 'the primary answers itself',
+      read,
+      repeat: program.command,
+    })
+  }
+  await meetEveryWorker(program, '/', { read })
+})
+
+check('the workers share the load', async () => {
+  await using program = await start({ workers: workersUnderLoad() })
+  await expect(program).toGetShare(0.6, { read: 'sharing-the-load' })
+})
+
+check('SIGTERM ends the program', async () => {
+  await using program = await start()
+  await endsOnSigterm(program, 'the-end-of-the-program')
+})

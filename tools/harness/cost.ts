@@ -1,0 +1,77 @@
+/** What a request costs in CPU time, against the reference. */
+
+import { Inconclusive, Mismatch } from './problems.ts'
+import type { Program } from './program.ts'
+import { startReference } from './reference.ts'
+import { decide, estimateRatio, type Round } from './share.ts'
+
+const ROUNDS_LIMIT = 20
+const PAGES_A_ROUND = 12
+
+/**
+ * One GET of `path` costs between `atLeast` and `atMost` times `renders` renders of the reference: CPU time of all
+ * processes, which other programs hardly touch, measured in turns and decided by the test of share.ts.
+ */
+export async function expectCost(
+  program: Program,
+  request: { readonly path: (visitor: string) => string; readonly renders: number },
+  bounds: { readonly atLeast: number; readonly atMost: number },
+  advice: { readonly tooLittle: string; readonly tooMuch: string; readonly read: string },
+): Promise<void> {
+  await using reference = await startReference(0)
+  const requests = Math.max(1, Math.round(PAGES_A_ROUND / request.renders))
+  const renders = requests * request.renders
+  const rounds: Round[] = []
+  await costOf(reference, renderPath, renders)
+  await costOf(program, request.path, requests)
+  for (;;) {
+    const one = await costOf(reference, renderPath, renders)
+    const yours = await costOf(program, request.path, requests)
+    rounds.push({ one, ideal: one, yours })
+    const ratio = estimateRatio(rounds)
+    const low = decide(ratio, bounds.atLeast, rounds.length)
+    const high = decide(ratio, bounds.atMost, rounds.length)
+    if (low === 'above' && high === 'below') return
+    if (low === 'below' || high === 'above') throw new Mismatch(finding(program, request, ratio.share, advice, low === 'below'))
+    if (rounds.length === ROUNDS_LIMIT) {
+      throw new Inconclusive(`After ${ROUNDS_LIMIT} rounds the cost lies between ${ratio.low.toFixed(2)} and ${ratio.high.toFixed(2)} of the due: this machine is too busy to tell.`)
+    }
+  }
+}
+
+let visitors = 0
+
+function renderPath(visitor: string): string {
+  return `/render?visitor=${visitor}`
+}
+
+/** CPU ms of so many requests, one after another. */
+async function costOf(program: Program, path: (visitor: string) => string, requests: number): Promise<number> {
+  const before = await cpuOf(program)
+  for (let sent = 0; sent < requests; sent += 1) {
+    visitors += 1
+    await program.get(path(`cost-${visitors}`))
+  }
+  return (await cpuOf(program)) - before
+}
+
+async function cpuOf(program: Program): Promise<number> {
+  const { processes } = await program.usage()
+  return processes.reduce((sum, used) => sum + used.cpuMs, 0)
+}
+
+function finding(
+  program: Program,
+  { path, renders }: { readonly path: (visitor: string) => string; readonly renders: number },
+  ratio: number,
+  advice: { readonly tooLittle: string; readonly tooMuch: string; readonly read: string },
+  tooLittle: boolean,
+) {
+  return {
+    expected: `${path('NAME').split('?')[0]} costs the CPU time of ${renders === 1 ? 'one render' : `${renders} renders`}`,
+    got: `${ratio.toFixed(2)} times that`,
+    likely: tooLittle ? advice.tooLittle : advice.tooMuch,
+    read: advice.read,
+    repeat: program.commandWith(path('you')),
+  }
+}
