@@ -1,4 +1,3 @@
-import { Agent } from 'node:http'
 import {
   check,
   cores,
@@ -6,6 +5,7 @@ import {
   expect,
   holds,
   jsonOf,
+  keptConnection,
   meetEveryWorker,
   noteOldNames,
   refusesOddRequests,
@@ -98,10 +98,9 @@ function isCountedFromOne(program: Program, worker: number, unsorted: readonly n
 
 check('a kept-alive connection stays with one worker', async () => {
   await using program = await start({ workers: 3 })
-  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  using connection = keptConnection()
   const answers: Answer[] = []
-  for (let sent = 0; sent < 20; sent += 1) answers.push(await program.get('/', { agent }))
-  agent.destroy()
+  for (let sent = 0; sent < 20; sent += 1) answers.push(await program.get('/', connection))
   const closed = answers.find((answer) => answer.headers.connection === 'close')
   holds(closed === undefined, {
     expected: 'a client may keep its connection for the next request',

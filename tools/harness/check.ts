@@ -3,7 +3,7 @@
 import { afterAll, test, type TestContext } from 'vitest'
 import { Cancelled, EnvironmentProblem, Inconclusive, Mismatch } from './problems.ts'
 import { endIdle } from './start.ts'
-import { slug } from './session.ts'
+import { session, slug } from './session.ts'
 import type { CheckResult, Throughput } from './verdict.ts'
 
 declare module 'vitest' {
@@ -17,8 +17,9 @@ declare module 'vitest' {
   }
 }
 
-/** Types of the annotations that carry what is live; see grading.ts. */
+/** Types of the annotations that carry what is live; see reporter.ts. */
 export const LIVE = 'every-core'
+export const TRIAL = 'every-core-trial'
 
 interface Running {
   readonly context: TestContext
@@ -38,7 +39,8 @@ export function check(name: string, claim: () => Promise<void>): void {
   afterAll(endIdle)
   test(name, { timeout: 0 }, async (context) => {
     const { file } = context.task
-    if (stopped.has(file)) return context.skip()
+    const { only } = session()
+    if (stopped.has(file) || (only !== undefined && only !== name)) return context.skip()
     const started = performance.now()
     running = { context, notes: [], throughput: undefined }
     let outcome: Outcome = { verdict: 'passed' }
@@ -85,6 +87,11 @@ export function measured(throughput: Throughput): void {
 /** Tells those who watch, at once. */
 export async function tellLive(message: unknown): Promise<void> {
   await running?.context.annotate(JSON.stringify(message), LIVE)
+}
+
+/** Tells of one grading of a series; see `npm run flakiness`. */
+export async function tellTrial(trial: unknown): Promise<void> {
+  await running?.context.annotate(JSON.stringify(trial), TRIAL)
 }
 
 /** A claim that does not fit a matcher: a Mismatch unless it holds. */

@@ -16,6 +16,10 @@ export interface Subject {
   readonly slug: string
   readonly file: string
   readonly check: string
+  /** The name of the one check that runs; all unless told. */
+  readonly only?: string
+  /** How many gradings of throughput are tried, each told as an event, before the one that counts. */
+  readonly trials?: number
 }
 
 /** One slice of load on one of the three programs, as it ends. Rates in requests per second. */
@@ -31,6 +35,8 @@ export type GradingEvent =
   | { readonly type: 'checks-known'; readonly slug: string; readonly names: readonly string[] }
   | { readonly type: 'check-started'; readonly slug: string; readonly name: string }
   | { readonly type: 'slice'; readonly slug: string; readonly slice: Slice }
+  /** One grading of a series that measures the checker itself. */
+  | { readonly type: 'trial'; readonly slug: string; readonly trial: unknown }
   | { readonly type: 'throughput'; readonly slug: string; readonly throughput: Throughput }
   | { readonly type: 'check-finished'; readonly slug: string; readonly result: CheckResult }
   | { readonly type: 'lesson-finished'; readonly slug: string; readonly result: LessonResult }
@@ -106,11 +112,11 @@ class WarmGrader implements Grader {
     onEvent: (event: GradingEvent) => void,
     signal: AbortSignal | undefined,
   ): Promise<LessonResult> {
-    const { slug, file, number } = subject
+    const { slug, file, number, only, trials } = subject
     const started = performance.now()
     onEvent({ type: 'lesson-started', slug })
     const record = this.#reporter.follow(slug, started, onEvent)
-    const session: Session = { root: this.#root, keeper: await keeper.address, files: { [slug]: file } }
+    const session: Session = { root: this.#root, keeper: await keeper.address, files: { [slug]: file }, ...(only !== undefined && { only }), ...(trials !== undefined && { trials }) }
     const project = vitest.getRootProject()
     project.provide('everyCore', session)
     await vitest.runTestSpecifications([project.createSpecification(subject.check)], false)

@@ -1,6 +1,6 @@
 /** Bounded HTTP requests, by default over a connection of their own. */
 
-import { request as httpRequest, type Agent, type IncomingHttpHeaders } from 'node:http'
+import { Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { patientNow, until } from './patience.ts'
 
 export interface RequestOptions {
@@ -11,6 +11,12 @@ export interface RequestOptions {
   readonly agent?: Agent
   /** Milliseconds on a quiet machine; 10 s unless told. */
   readonly within?: number
+}
+
+/** One connection that is kept for all requests that are given it, one at a time. */
+export function keptConnection(): Disposable & { readonly agent: Agent } {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  return { agent, [Symbol.dispose]: () => agent.destroy() }
 }
 
 /** Which process answered, as its observer stamped it. */

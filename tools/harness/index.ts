@@ -2,7 +2,7 @@
 
 export { check, holds, note, skip } from './check.ts'
 export { endsOnSigterm, refusesOddRequests, servesPages } from './contract.ts'
-export { describeAnswer, jsonOf, type Answer, type NoAnswer, type Server } from './http.ts'
+export { describeAnswer, jsonOf, keptConnection, type Answer, type NoAnswer, type Server } from './http.ts'
 export { expect } from './matchers.ts'
 export { pause, seconds, until } from './patience.ts'
 export { Inconclusive, Mismatch } from './problems.ts'

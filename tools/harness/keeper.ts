@@ -59,7 +59,7 @@ type Listener = (event: ProgramEvent) => void
 /** A connection to a keeper. Requests reject when the keeper has gone. */
 export class Keeper implements Disposable {
   readonly #socket: Socket
-  readonly #pending = new Map<number, { resolve(reply: never): void; reject(error: Error): void }>()
+  readonly #pending = new Map<number, { resolve(reply: unknown): void; reject(error: Error): void }>()
   readonly #listeners = new Map<string, Set<Listener>>()
   #nextId = 0
 
@@ -86,7 +86,7 @@ export class Keeper implements Disposable {
     const id = this.#nextId
     return new Promise<Reply>((resolve, reject) => {
       if (this.#socket.destroyed) return reject(new Cancelled('the keeper has gone'))
-      this.#pending.set(id, { resolve: resolve as (reply: never) => void, reject })
+      this.#pending.set(id, { resolve: (reply) => resolve(reply as Reply), reject })
       this.#socket.write(`${JSON.stringify({ id, ...request })}\n`)
     })
   }
@@ -110,7 +110,7 @@ export class Keeper implements Disposable {
     }
     const waiting = this.#pending.get(message.reply)
     this.#pending.delete(message.reply)
-    if (message.error === undefined) waiting?.resolve(message as never)
+    if (message.error === undefined) waiting?.resolve(message)
     else waiting?.reject(new Error(`the keeper says: ${message.error}`))
   }
 

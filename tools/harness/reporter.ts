@@ -4,8 +4,9 @@ import type { Reporter, TestCase, TestModule } from 'vitest/node'
 import type { GradingEvent, Slice } from './grading.ts'
 import type { CheckResult, Throughput } from './verdict.ts'
 
-/** The type of the annotations that carry what is live; `check.ts` sends them. */
+/** The types of the annotations that carry what is live; `check.ts` sends them. */
 const LIVE = 'every-core'
+const TRIAL = 'every-core-trial'
 
 /** What is known of the lesson that is being graded. */
 export class Record {
@@ -52,6 +53,9 @@ export class EventReporter implements Reporter {
   }
 
   onTestCaseAnnotate(_test: TestCase, annotation: { readonly type: string; readonly message: string }): void {
+    if (annotation.type === TRIAL) {
+      this.#onEvent({ type: 'trial', slug: this.#slug, trial: JSON.parse(annotation.message) as unknown })
+    }
     if (annotation.type !== LIVE) return
     this.#onEvent({ type: 'slice', slug: this.#slug, slice: JSON.parse(annotation.message) as Slice })
   }

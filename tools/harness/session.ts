@@ -10,6 +10,10 @@ export interface Session {
   readonly keeper: KeeperAddress
   /** The file under check of each lesson: slug to absolute path. */
   readonly files: Readonly<Record<string, string>>
+  /** The name of the one check that runs; all unless told. */
+  readonly only?: string
+  /** How many gradings of throughput are tried before the one that counts; none unless told. */
+  readonly trials?: number
 }
 
 declare module 'vitest' {

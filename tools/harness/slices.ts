@@ -20,6 +20,9 @@ export interface Measured {
   readonly undisturbed: number
   readonly answers: number
   readonly cpuMs: number
+  /** Time that the processes ran or stood in the run queue, and how long the readings were apart. */
+  readonly wantedMs: number
+  readonly timeMs: number
   readonly cpuByProcess: ReadonlyMap<number, number>
   /** The part of one core that the load generator used. */
   readonly generatorShare: number
@@ -126,6 +129,8 @@ function account(report: Report, before: Usage, after: Usage): Measured | undefi
     undisturbed: (answers / cpuMs) * Math.min(wantedMs / time, cores()) * 1000,
     answers,
     cpuMs,
+    wantedMs,
+    timeMs: time,
     cpuByProcess,
     generatorShare: report.cpuMs / (report.end - report.start),
   }

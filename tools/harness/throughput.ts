@@ -1,6 +1,6 @@
 /** Measures the share of the available speed-up: three programs take turns under load. See share.ts for the test. */
 
-import { measured, note, tellLive } from './check.ts'
+import { measured, note, tellLive, tellTrial } from './check.ts'
 import type { Slice } from './grading.ts'
 import { cores } from './plans.ts'
 import { Inconclusive, Mismatch } from './problems.ts'
@@ -8,6 +8,7 @@ import type { Program } from './program.ts'
 import { decide, estimateRatio, estimateShare, estimateSpeedUp, mean, type Estimate, type Round } from './share.ts'
 import { measureSlice, openLoad, type Load, type Measured } from './slices.ts'
 import { startReference } from './reference.ts'
+import { session } from './session.ts'
 import { endIdle } from './start.ts'
 import type { Throughput } from './verdict.ts'
 
@@ -27,7 +28,7 @@ interface Rounds {
   readonly slices: Readonly<Record<Slice['program'], readonly Measured[]>>
 }
 
-type Judge = (rounds: readonly Round[]) => { readonly over: boolean; readonly estimate: Estimate }
+type Judge = (rounds: readonly Round[]) => boolean
 
 /**
  * The program gets at least this share of the speed-up that a reference cluster of the same size gets on these cores.
@@ -40,12 +41,11 @@ export async function expectShare(program: Program, threshold: number, read: str
       'This machine lets the workshop use one core, so there is no speed-up to take a share of. All that could be checked without a second core holds.',
     )
   }
-  const rounds = await measure(program, workers, (so) => {
-    const estimate = estimateShare(so)
-    const speedUp = estimateSpeedUp(so)
-    const none = so.length >= 6 && speedUp.high < LEAST_SPEED_UP
-    return { over: none || decide(estimate, threshold, so.length) !== 'more', estimate }
-  })
+  const isOver: Judge = (so) => {
+    const none = so.length >= 6 && estimateSpeedUp(so).high < LEAST_SPEED_UP
+    return none || decide(estimateShare(so), threshold, so.length) !== 'more'
+  }
+  const rounds = await measure(program, workers, isOver)
   const estimate = estimateShare(rounds.undisturbed)
   report(rounds, threshold, estimate, workers)
   refuseWithoutSpeedUp(rounds)
@@ -76,7 +76,7 @@ export async function expectOneCore(
   const rounds = await measure(program, workers, (so) => {
     const full = decide(estimateRatio(so), ratio, so.length)
     const more = alone ? 'below' : decide(estimateShare(so), share, so.length)
-    return { over: full === 'below' || more === 'above' || (full === 'above' && more === 'below'), estimate: estimateShare(so) }
+    return full === 'below' || more === 'above' || (full === 'above' && more === 'below')
   })
   const count = rounds.undisturbed.length
   const full = estimateRatio(rounds.undisturbed)
@@ -106,16 +106,28 @@ export async function expectOneCore(
   note(`A cluster of ${workers} workers reaches ${speedUp.toFixed(2)} times this rate on the same cores.`)
 }
 
-async function measure(yours: Program, workers: number, judge: Judge): Promise<Rounds> {
+async function measure(yours: Program, workers: number, isOver: Judge): Promise<Rounds> {
   await endIdle()
   const [first, second, third] = await Promise.all([startReference(0), startReference(workers), openLoad()])
   await using one = first
   await using ideal = second
   await using load = third
   const programs = { one, ideal, yours }
-  const order = ['one', 'ideal', 'yours'] as const
-  const slices: Record<Slice['program'], Measured[]> = { one: [], ideal: [], yours: [] }
   for (const name of order) await warmUp(load, programs[name])
+  const { trials = 0 } = session()
+  for (let trial = 0; trial < trials; trial += 1) {
+    const started = performance.now()
+    const { undisturbed, slices } = await takeTurns(load, programs, isOver)
+    await tellTrial({ rounds: undisturbed, ms: Math.round(performance.now() - started), slices })
+  }
+  return takeTurns(load, programs, isOver)
+}
+
+const order = ['one', 'ideal', 'yours'] as const
+
+/** Rounds until the test is over, or 24 of them. */
+async function takeTurns(load: Load, programs: Readonly<Record<Slice['program'], Program>>, isOver: Judge): Promise<Rounds> {
+  const slices: Record<Slice['program'], Measured[]> = { one: [], ideal: [], yours: [] }
   const undisturbed: Round[] = []
   while (undisturbed.length < ROUNDS_LIMIT) {
     // Mirrored order: a drift of the machine's speed cancels over two rounds.
@@ -126,7 +138,7 @@ async function measure(yours: Program, workers: number, judge: Judge): Promise<R
     }
     const last = (name: Slice['program']): number => slices[name].at(-1)?.undisturbed ?? 0
     undisturbed.push({ one: last('one'), ideal: last('ideal'), yours: last('yours') })
-    if (judge(undisturbed).over) break
+    if (isOver(undisturbed)) break
   }
   return { undisturbed, slices }
 }

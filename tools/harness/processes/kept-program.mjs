@@ -164,7 +164,7 @@ export class KeptProgram {
 
   /** @param {Plan} plan */
   alike(plan) {
-    const essence = (/** @type {Plan} */ { argv, cwd, env }) => JSON.stringify([argv, cwd, Object.entries(env).sort()])
+    const essence = (/** @type {Plan} */ { argv, cwd, env }) => JSON.stringify([argv, cwd, Object.keys(env).sort().map((name) => [name, env[name]])])
     return !this.over && essence(plan) === essence(this.plan)
   }
 

@@ -43,7 +43,7 @@ async function fire({ id, port, connections, ms, path }) {
   const times = []
   const faults = { status: 0, wrongPage: 0, failed: 0 }
   let bytes = 0
-  let open = connections
+  const left = new Set()
 
   await new Promise((resolve) => {
     // Typed as a promise only; it is an emitter with `stop` as well.
@@ -95,12 +95,18 @@ async function fire({ id, port, connections, ms, path }) {
       if (faults.failed > 50 || now() > start + GIVE_UP_AFTER_MS) leave(client)
     }
 
-    /** @param {any} client */
+    /**
+     * A tick later, since autocannon goes on to write the request and to set its time-out, which would outlive the
+     * client; the connection is not yet open then, so that the program sees no request.
+     * @param {any} client
+     */
     function leave(client) {
-      if (client.destroyed) return
-      client.destroy()
-      open -= 1
-      if (open === 0) instance.stop()
+      if (left.has(client)) return
+      left.add(client)
+      process.nextTick(() => {
+        client.destroy()
+        if (left.size === connections) instance.stop()
+      })
     }
   })
 

@@ -1,0 +1,70 @@
+/** The tests of the checkers: every program in the repository gets the verdict that it is there to show. */
+
+import { inProject, lessons, projectRoot, type Lesson } from '../catalog.ts'
+import { openGrader, type Grader } from '../harness/grading.ts'
+import type { CheckResult, LessonResult } from '../harness/verdict.ts'
+import { expectationsOf, type Expectation } from './expectations.ts'
+import type { Tally } from './tally.ts'
+import { compareTranscript, transcriptOf } from './transcript.ts'
+
+export interface VerdictOptions {
+  /** Only these lessons; all unless told. */
+  readonly numbers?: readonly number[]
+  /** Only programs whose path holds this. */
+  readonly filter?: string
+  /** Writes the messages that are not pinned yet. */
+  readonly update?: boolean
+}
+
+/** Grades every program and counts those with the right verdict. */
+export async function auditVerdicts(tally: Tally, options: VerdictOptions = {}): Promise<void> {
+  await using grader = await openGrader({ root: projectRoot })
+  for (const lesson of lessons()) {
+    if (options.numbers !== undefined && !options.numbers.includes(lesson.number)) continue
+    for (const expectation of expectationsOf(lesson)) {
+      if (options.filter !== undefined && !expectation.file.includes(options.filter)) continue
+      const started = performance.now()
+      const problem = await problemWith(grader, lesson, expectation, options.update === true)
+      tally.add(`${expectation.kind.padEnd(8)} ${inProject(expectation.file)}`, problem, performance.now() - started)
+    }
+  }
+}
+
+async function problemWith(
+  grader: Grader,
+  lesson: Lesson,
+  expectation: Expectation,
+  update: boolean,
+): Promise<string | undefined> {
+  const { number, slug, check } = lesson
+  const { lessons: graded } = await grader.grade([{ number, slug, check, file: expectation.file }])
+  const [result] = graded
+  if (result === undefined) return 'there is no result'
+  if (expectation.kind === 'solution' || expectation.kind === 'variant') return problemWithRight(result)
+  return problemWithWrong(result, expectation, update)
+}
+
+function problemWithRight(result: LessonResult): string | undefined {
+  if (result.verdict !== 'passed') return `it is right, and the verdict is ${result.verdict}: ${describe(notPassed(result))}`
+  const skipped = result.checks.filter((check) => check.verdict === 'skipped')
+  if (process.env.CI === 'true' && skipped.length > 0) return `under CI nothing may be skipped: ${skipped[0]?.name}`
+  return undefined
+}
+
+function problemWithWrong(result: LessonResult, { caughtBy, transcript }: Expectation, update: boolean): string | undefined {
+  if (result.verdict !== 'failed') return `it is wrong, and the verdict is ${result.verdict}: ${describe(notPassed(result))}`
+  const failed = result.checks.find((check) => check.verdict === 'failed')
+  if (failed === undefined) return 'no check failed'
+  if (caughtBy !== undefined && failed.name !== caughtBy) {
+    return `it has to be caught by “${caughtBy}”, and it was by ${describe(failed)}`
+  }
+  return transcript === undefined ? undefined : compareTranscript(transcript, transcriptOf(failed), update)
+}
+
+function notPassed(result: LessonResult): CheckResult | undefined {
+  return result.checks.find((check) => check.verdict !== 'passed' && check.verdict !== 'skipped')
+}
+
+function describe(check: CheckResult | undefined): string {
+  return check === undefined ? 'no check' : `“${check.name}” ${JSON.stringify({ ...check, name: undefined })}`
+}

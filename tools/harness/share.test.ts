@@ -1,0 +1,100 @@
+import { describe, expect, test } from 'vitest'
+import { decide, estimateRatio, estimateShare, studentQuantile, type Decision, type Round } from './share.ts'
+
+describe("Student's quantile", () => {
+  // R: qt(p, df)
+  test.each([
+    [0.975, 8, 2.306],
+    [0.9995, 8, 5.0413],
+    [0.99975, 10, 5.0489],
+    [0.99999, 20, 5.4609],
+    [0.9, 30, 1.3104],
+  ])('of %f with %i degrees of freedom is %f', (probability, freedom, value) => {
+    expect(studentQuantile(probability, freedom) / value).toBeCloseTo(1, 2)
+  })
+})
+
+test('the share of the reference itself is 1, and that of one process 0', () => {
+  const rounds = Array.from({ length: 4 }, () => ({ one: 100, ideal: 195, yours: 195 }))
+  expect(estimateShare(rounds).share).toBeCloseTo(1)
+  expect(estimateShare(rounds.map((round) => ({ ...round, yours: 100 }))).share).toBeCloseTo(0)
+})
+
+test('a clear case ends after three rounds', () => {
+  const right = simulate(mulberry(1), { share: 1, spread: 0.03 })
+  expect(right).toEqual({ decision: 'above', rounds: 3 })
+  const wrong = simulate(mulberry(2), { share: 0, spread: 0.03 })
+  expect(wrong).toEqual({ decision: 'below', rounds: 3 })
+})
+
+describe('of 4,000 simulated gradings', () => {
+  // Spreads of a slice's undisturbed rate: 3 % on a quiet machine, 12 % and 25 % beside other programs; and, in a
+  // tenth of the slices, a stall that takes up to 60 % of it.
+  test.each([
+    { share: 1, spread: 0.03, stalls: 0, right: 'above' },
+    { share: 1, spread: 0.12, stalls: 0.1, right: 'above' },
+    { share: 1, spread: 0.25, stalls: 0.1, right: 'above' },
+    { share: 0, spread: 0.03, stalls: 0, right: 'below' },
+    { share: 0.1, spread: 0.12, stalls: 0.1, right: 'below' },
+    { share: 0.1, spread: 0.25, stalls: 0.1, right: 'below' },
+  ] as const)('a share of $share with a spread of $spread is hardly ever misjudged', ({ right, ...machine }) => {
+    const random = mulberry(7)
+    const decisions = Array.from({ length: 4_000 }, () => simulate(random, machine).decision)
+    const wrong = decisions.filter((decision) => decision !== right && decision !== 'more').length
+    const undecided = decisions.filter((decision) => decision === 'more').length
+    expect(wrong).toBeLessThanOrEqual(2)
+    if (machine.spread < 0.1) expect(undecided).toBe(0)
+    else expect(undecided / decisions.length).toBeLessThan(0.1)
+  })
+})
+
+test('at the threshold itself the error over all looks stays below two in a thousand each way', () => {
+  const random = mulberry(11)
+  const decisions = Array.from({ length: 4_000 }, () => simulate(random, { share: 0.7, spread: 0.08 }).decision)
+  for (const side of ['above', 'below'] as const) {
+    expect(decisions.filter((decision) => decision === side).length).toBeLessThanOrEqual(8)
+  }
+})
+
+test('a plain ratio is decided in the same way', () => {
+  const rounds = Array.from({ length: 3 }, () => ({ one: 100, ideal: 200, yours: 99 }))
+  expect(decide(estimateRatio(rounds), 0.85, 3)).toBe('above')
+  expect(decide(estimateRatio(rounds.map((round) => ({ ...round, yours: 60 }))), 0.85, 3)).toBe('below')
+})
+
+interface Machine {
+  readonly share: number
+  /** Relative standard deviation of one slice. */
+  readonly spread: number
+  /** How often a slice is stalled. */
+  readonly stalls?: number
+}
+
+/** One grading at a threshold of 0.7 on two cores. */
+function simulate(random: () => number, { share, spread, stalls = 0 }: Machine): { decision: Decision; rounds: number } {
+  const rounds: Round[] = []
+  const slice = (rate: number): number => {
+    const stall = random() < stalls ? 1 - 0.6 * random() : 1
+    return Math.max(1, rate * stall * (1 + spread * normal(random)))
+  }
+  for (;;) {
+    rounds.push({ one: slice(100), ideal: slice(190), yours: slice(100 + 90 * share) })
+    const decision = decide(estimateShare(rounds), 0.7, rounds.length)
+    if (decision !== 'more' || rounds.length === 24) return { decision, rounds: rounds.length }
+  }
+}
+
+function normal(random: () => number): number {
+  return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
+}
+
+/** Mulberry32 (Tommy Ettinger, public domain): the same numbers for the same seed everywhere. */
+function mulberry(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
+}
