@@ -4,6 +4,7 @@ import { Inconclusive, Mismatch } from './problems.ts'
 import type { Program } from './program.ts'
 import { startReference } from './reference.ts'
 import { decide, estimateRatio, type Round } from './share.ts'
+import { usedBetween, type Usage } from './usage.ts'
 
 const ROUNDS_LIMIT = 20
 const PAGES_A_ROUND = 12
@@ -56,8 +57,8 @@ async function costOf(program: Program, path: (visitor: string) => string, reque
 }
 
 async function cpuOf(program: Program): Promise<number> {
-  const { processes } = await program.usage()
-  return processes.reduce((sum, used) => sum + used.cpuMs, 0)
+  const nothing: Usage = { at: 0, source: 'kernel', processes: [] }
+  return usedBetween(nothing, await program.usage()).cpuMs
 }
 
 function finding(

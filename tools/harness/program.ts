@@ -6,6 +6,7 @@ import type { Keeper } from './keeper.ts'
 import { patientNow, until } from './patience.ts'
 import type { StartOptions } from './plans.ts'
 import { Mismatch, type Finding } from './problems.ts'
+import type { Usage } from './usage.ts'
 import { workersFrom, type LostWorker, type Worker } from './workers.ts'
 
 export interface Identity {
@@ -16,13 +17,6 @@ export interface Identity {
   readonly options: StartOptions
   /** A shell command that starts it again. */
   readonly command: string
-}
-
-/** What each of a program's processes has used, in ms; see kept-program.mjs. */
-export interface Usage {
-  readonly at: number
-  readonly source: 'kernel' | 'event loop'
-  readonly processes: readonly { readonly pid: number; readonly cpuMs: number; readonly wantedMs: number }[]
 }
 
 export interface Ending {
@@ -185,7 +179,8 @@ export class Program implements AsyncDisposable {
   async slowness(): Promise<number> {
     const usage = await this.usage()
     if (usage.source !== 'kernel') return 2
-    const factors = usage.processes.filter((used) => used.cpuMs > 20).map((used) => used.wantedMs / used.cpuMs)
+    const main = usage.processes.flatMap(({ pid, threads }) => threads.filter(({ id }) => id === pid))
+    const factors = main.filter(({ cpuMs }) => cpuMs > 20).map(({ cpuMs, waitMs }) => (cpuMs + waitMs) / cpuMs)
     return Math.max(1, ...factors)
   }
 

@@ -5,8 +5,9 @@ import type { Slice } from './grading.ts'
 import { pause, seconds } from './patience.ts'
 import { cores } from './plans.ts'
 import { Inconclusive, Mismatch } from './problems.ts'
-import type { Program, Usage } from './program.ts'
+import type { Program } from './program.ts'
 import { startTool } from './start.ts'
+import { usedBetween, type Usage, type Used } from './usage.ts'
 
 /** Answers a slice shall have time for some dozens of, and a change of the machine's mood little time to happen. */
 const SLICE_MS = 300
@@ -19,10 +20,9 @@ export interface Measured {
   /** Answers per second if nobody else had used the cores; see share.ts. */
   readonly undisturbed: number
   readonly answers: number
+  /** How many cores its threads would have kept busy if nobody else had wanted them. */
+  readonly wanted: number
   readonly cpuMs: number
-  /** Time that the processes ran or stood in the run queue, and how long the readings were apart. */
-  readonly wantedMs: number
-  readonly timeMs: number
   readonly cpuByProcess: ReadonlyMap<number, number>
   /** The part of one core that the load generator used. */
   readonly generatorShare: number
@@ -50,7 +50,7 @@ export class Load implements AsyncDisposable {
   }
 
   async ready(): Promise<void> {
-    const ready = await this.#process.until(() => this.#reports('ready')[0], { within: seconds(10) })
+    const ready = await this.#process.until(() => this.#process.lines('stdout')[0], { within: seconds(10) })
     if (ready === undefined) throw new Error('the load generator did not start')
   }
 
@@ -61,16 +61,15 @@ export class Load implements AsyncDisposable {
     const connections = CONNECTIONS_PER_CORE * cores()
     const order = { id, port: program.port, connections, ms, path: '/render?visitor=' }
     await this.#process.write(`${JSON.stringify(order)}\n`)
-    const report = await this.#process.until(() => this.#reports('slice').find((one) => one.id === id), {
-      within: seconds(30),
-    })
+    const report = await this.#process.until(() => this.#report(id), { within: seconds(30) })
     if (report === undefined) throw new Inconclusive('The load generator got no core for 30 seconds.')
     return report
   }
 
-  #reports(type: string): readonly Report[] {
-    const reports = this.#process.lines('stdout').map((line) => JSON.parse(line) as Report & { readonly type: string })
-    return reports.filter((report) => report.type === type)
+  #report(id: number): Report | undefined {
+    const line = this.#process.lines('stdout').at(-1)
+    const report = line === undefined ? undefined : (JSON.parse(line) as Report)
+    return report?.id === id ? report : undefined
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -88,14 +87,16 @@ export async function openLoad(): Promise<Load> {
 /** Runs one slice. A Mismatch when answers are wrong or missing. */
 export async function measureSlice(load: Load, program: Program, name: Slice['program']): Promise<Measured> {
   for (;;) {
+    const idleBefore = await program.usage()
     const running = load.slice(program, SLICE_MS)
     // In the thick of it on both ends: the first connections are open, the last are not yet finished.
-    const before = await readingAfter(program, 40)
-    const after = await readingAfter(program, SLICE_MS - 70)
+    const early = await readingAfter(program, 40)
+    const late = await readingAfter(program, SLICE_MS - 70)
     const report = await running
+    const idleAfter = await program.usage()
     if (name === 'yours') refuseWrongAnswers(program, report)
     else if (report.failed + report.status > 0) throw new Error(`the reference (${name}) did not answer`)
-    const measured = account(report, before, after)
+    const measured = account(report, usedBetween(idleBefore, idleAfter), usedBetween(early, late), late.at)
     // A slice that this machine spoilt says nothing about the program: the readings missed it.
     if (measured !== undefined) return measured
   }
@@ -106,32 +107,21 @@ async function readingAfter(program: Program, ms: number): Promise<Usage> {
   return program.usage()
 }
 
-function account(report: Report, before: Usage, after: Usage): Measured | undefined {
+/** `whole`: from idle to idle, all answers and all their costs; `middle`: while every client waited for an answer. */
+function account(report: Report, whole: Used, middle: Used, middleEnd: number): Measured | undefined {
   const times = report.times.filter((time) => time <= report.end)
-  const first = times[0]
-  const last = times.at(-1)
+  const [first, last] = [times[0], times.at(-1)]
   if (first === undefined || last === undefined || times.length < 3) return undefined
-  if (before.at > report.end - SLICE_MS / 3 || after.at > report.end + 10) return undefined
-  const cpuByProcess = new Map<number, number>()
-  let cpuMs = 0
-  let wantedMs = 0
-  for (const { pid, cpuMs: cpu, wantedMs: wanted } of after.processes) {
-    const earlier = before.processes.find((used) => used.pid === pid)
-    if (earlier === undefined) continue
-    cpuByProcess.set(pid, cpu - earlier.cpuMs)
-    cpuMs += cpu - earlier.cpuMs
-    wantedMs += wanted - earlier.wantedMs
-  }
-  const time = after.at - before.at
-  const answers = times.filter((at) => at > before.at && at <= after.at).length
+  if (middle.timeMs < SLICE_MS / 3 || middleEnd > report.end + 10) return undefined
+  const answers = report.times.length
+  const wanted = middle.wantedMs / middle.timeMs
   return {
     rate: ((times.length - 1) / (last - first)) * 1000,
-    undisturbed: (answers / cpuMs) * Math.min(wantedMs / time, cores()) * 1000,
+    undisturbed: (answers / whole.cpuMs) * Math.min(wanted, cores()) * 1000,
     answers,
-    cpuMs,
-    wantedMs,
-    timeMs: time,
-    cpuByProcess,
+    wanted,
+    cpuMs: whole.cpuMs,
+    cpuByProcess: whole.cpuByProcess,
     generatorShare: report.cpuMs / (report.end - report.start),
   }
 }

@@ -169,16 +169,16 @@ export class KeptProgram {
   }
 
   /**
-   * What each process has used up to now: CPU time, and time in the run queue (from the kernel) or time in which its
-   * event loop was active (from its observer, where the kernel does not tell). All in ms.
+   * What each thread of each process has used up to now: CPU time, and time in the run queue. Where the kernel does
+   * not tell, a process counts as one thread, which waited while its event loop was active and did not run. In ms.
    */
   async usage() {
     const pids = [...this.observers.keys()]
     const at = performance.timeOrigin + performance.now()
     if (hasProc && pids.length > 0 && scheduled(/** @type {number} */ (pids[0])) !== undefined) {
       const processes = pids.flatMap((pid) => {
-        const used = scheduled(pid)
-        return used === undefined ? [] : [{ pid, cpuMs: used.cpuMs, wantedMs: used.cpuMs + used.waitMs }]
+        const threads = scheduled(pid)
+        return threads === undefined ? [] : [{ pid, threads }]
       })
       return { at, source: 'kernel', processes }
     }
@@ -186,7 +186,7 @@ export class KeptProgram {
     return { at, source: 'event loop', processes: processes.filter((reading) => reading !== undefined) }
   }
 
-  /** @param {number} pid @returns {Promise<{ pid: number, cpuMs: number, wantedMs: number } | undefined>} */
+  /** @param {number} pid @returns {Promise<{ pid: number, threads: import('./process-table.mjs').Thread[] } | undefined>} */
   async #ask(pid) {
     this.#nextReading += 1
     const id = this.#nextReading
@@ -198,7 +198,9 @@ export class KeptProgram {
       sleep(500, undefined, { ref: false }),
     ])
     this.#awaitedReadings.delete(id)
-    return reading === undefined ? undefined : { pid, cpuMs: reading.cpuMs, wantedMs: reading.activeMs }
+    if (reading === undefined) return undefined
+    const { cpuMs, activeMs } = reading
+    return { pid, threads: [{ id: pid, cpuMs, waitMs: Math.max(0, activeMs - cpuMs) }] }
   }
 
   /** Kills all that the program started; resolves to how many processes would not go (0 unless the kernel is stuck). */

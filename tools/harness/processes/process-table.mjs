@@ -69,25 +69,23 @@ export function read(path) {
   }
 }
 
+/** @typedef {{ id: number, cpuMs: number, waitMs: number }} Thread */
+
 /**
- * CPU time and time spent runnable but not running, in ms, over all threads of a process: the first two numbers of
+ * CPU time and time spent runnable but not running, in ms, of each thread of a process: the first two numbers of
  * /proc/PID/task/TID/schedstat (Documentation/scheduler/sched-stats.rst). Undefined where the kernel keeps none.
- * @param {number} pid @returns {{ cpuMs: number, waitMs: number } | undefined}
+ * @param {number} pid @returns {Thread[] | undefined}
  */
 export function scheduled(pid) {
-  let cpu = 0
-  let wait = 0
   try {
-    for (const thread of readdirSync(`/proc/${pid}/task`)) {
-      const [ran, waited] = (read(`/proc/${pid}/task/${thread}/schedstat`) ?? '').split(' ')
-      if (waited === undefined) continue
-      cpu += Number(ran)
-      wait += Number(waited)
-    }
+    const threads = readdirSync(`/proc/${pid}/task`).flatMap((id) => {
+      const [ran, waited] = (read(`/proc/${pid}/task/${id}/schedstat`) ?? '').split(' ')
+      return waited === undefined ? [] : [{ id: Number(id), cpuMs: Number(ran) / 1e6, waitMs: Number(waited) / 1e6 }]
+    })
+    return threads.some((thread) => thread.cpuMs > 0) ? threads : undefined
   } catch {
     return undefined
   }
-  return cpu === 0 ? undefined : { cpuMs: cpu / 1e6, waitMs: wait / 1e6 }
 }
 
 /** The environment variable's value in a live process. @param {number} pid */

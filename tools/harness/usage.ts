@@ -1,0 +1,49 @@
+/** What a program's processes used of the cores between two readings. */
+
+/** One reading, all times in ms since each thread began; see kept-program.mjs. */
+export interface Usage {
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  readonly source: 'kernel' | 'event loop'
+  readonly processes: readonly { readonly pid: number; readonly threads: readonly Thread[] }[]
+}
+
+interface Thread {
+  readonly id: number
+  readonly cpuMs: number
+  /** Runnable, but another thread had the core. */
+  readonly waitMs: number
+}
+
+export interface Used {
+  /** Between the readings. */
+  readonly timeMs: number
+  readonly cpuMs: number
+  /** What the threads that carry the work ran or waited for a core. */
+  readonly wantedMs: number
+  readonly cpuByProcess: ReadonlyMap<number, number>
+}
+
+/** A thread below this part of its process's CPU time helps (garbage collection, compilation), and carries nothing. */
+const CARRIES = 0.15
+
+export function usedBetween(before: Usage, after: Usage): Used {
+  const timeMs = after.at - before.at
+  const cpuByProcess = new Map<number, number>()
+  let wantedMs = 0
+  for (const { pid, threads } of after.processes) {
+    const earlier = new Map(before.processes.find((process) => process.pid === pid)?.threads.map((one) => [one.id, one]))
+    const used = threads.map(({ id, cpuMs, waitMs }) => ({
+      cpuMs: cpuMs - (earlier.get(id)?.cpuMs ?? 0),
+      waitMs: waitMs - (earlier.get(id)?.waitMs ?? 0),
+    }))
+    const cpu = used.reduce((sum, thread) => sum + thread.cpuMs, 0)
+    cpuByProcess.set(pid, cpu)
+    for (const thread of used) {
+      // A thread that waits and is rarely let run wants a core as much as one that runs.
+      if (thread.cpuMs >= cpu * CARRIES) wantedMs += Math.min(thread.cpuMs + thread.waitMs, timeMs)
+    }
+  }
+  const cpuMs = [...cpuByProcess.values()].reduce((sum, cpu) => sum + cpu, 0)
+  return { timeMs, cpuMs, wantedMs, cpuByProcess }
+}
