@@ -18,7 +18,7 @@ import {
 
 check('one worker per available core by default', async () => {
   await using program = await start()
-  expect(program).toHaveForked(cores(), {
+  await expect(program).toHaveForked(cores(), {
     likely: 'the cores are counted by os.cpus().length, or the number is written into the file',
     read: 'count-the-cores-that-you-may-use',
   })
@@ -29,8 +29,8 @@ check('WORKERS sets the number, and an empty one counts as unset', async () => {
   await using _three = three
   await using _empty = empty
   const read = 'a-configuration-that-refuses-nonsense'
-  expect(three).toHaveForked(3, { read })
-  expect(empty).toHaveForked(cores(), {
+  await expect(three).toHaveForked(3, { read })
+  await expect(empty).toHaveForked(cores(), {
     likely: "Number('') is 0: an empty WORKERS has to be told from one that is 0",
     read,
   })
@@ -95,7 +95,7 @@ function nonsense(value: string): string {
 
 check('an affinity of one core gives one worker', async () => {
   await using program = await start({ core: oneAllowedCore(), expect: 1 })
-  expect(program).toHaveForked(1, {
+  await expect(program).toHaveForked(1, {
     likely: 'os.cpus() lists the cores of the machine; os.availableParallelism() counts those that this process may use',
     read: 'count-the-cores-that-you-may-use',
   })
@@ -117,7 +117,7 @@ check('ready is printed once, when the slowest worker listens', async () => {
     got: 'no second worker came to its listen()',
     likely: 'a worker is forked only when the one before listens on a port of its own, or too few are forked',
   })
-  await program.quiet(400)
+  await program.quiet(250)
   isUnready()
   // Three have listened after this, but only two at once.
   const first = program.listening[0]
@@ -130,7 +130,7 @@ check('ready is printed once, when the slowest worker listens', async () => {
   const line = await program.until(() => readyLines(program)[0], { within: seconds(10) })
   holds(line !== undefined, {
     ...advice,
-    got: program.lines('stdout').length === 0 ? 'nothing on stdout' : `on stdout: ${program.lines('stdout').join(' | ').slice(0, 160)}`,
+    got: whatWasSaid(program),
     likely: 'the line has another wording, or it is printed to stderr',
   })
   holds(line === `ready: 3 workers on port ${program.port}`, {
@@ -138,12 +138,21 @@ check('ready is printed once, when the slowest worker listens', async () => {
     got: `“${line}”`,
     likely: 'the line is to be exactly this, alone on its line',
   })
-  await program.quiet(300)
+  await program.quiet(150)
   isReadyOnce(program)
 })
 
+/** What comes closest to a ready line, for the message. */
+function whatWasSaid(program: Program): string {
+  const stdout = program.lines('stdout')
+  const near = stdout.find((line) => /ready|listening|port/i.test(line)) ?? stdout[0]
+  if (near !== undefined) return `on stdout: “${near.slice(0, 120)}”`
+  const elsewhere = program.lines('stderr').find((line) => line.startsWith('ready'))
+  return elsewhere === undefined ? 'nothing on stdout' : 'the line came on stderr'
+}
+
 function readyLines(program: Program): readonly string[] {
-  return program.lines('stdout').filter((line) => line.startsWith('ready'))
+  return program.lines('stdout').filter((line) => /^ready: \d+ workers? on port \d+/.test(line))
 }
 
 function isReadyOnce(program: Program): void {
@@ -205,7 +214,7 @@ check('a killed worker is replaced, and its replacement serves', async () => {
     await expect(program).toReplace(lost, { within: seconds(5), read })
     await everyWorkerServes(program)
   }
-  expect(program).toHaveForked(4, { read })
+  await expect(program).toHaveForked(4, { read })
   isReadyOnce(program)
 })
 

@@ -9,9 +9,9 @@ import type { LostWorker, Worker } from './workers.ts'
 
 type Advice = Pick<Finding, 'likely' | 'read'>
 
-interface ProgramMatchers<Result> {
+interface ProgramMatchers {
   /** So many workers were forked up to now, dead ones included. */
-  toHaveForked(count: number, advice?: Advice): Result
+  toHaveForked(count: number, advice?: Advice): Promise<void>
   /** One worker takes the place of the lost one: forked once, listening and answering in time. Resolves to it. */
   toReplace(lost: LostWorker, options: { readonly within: number } & Advice): Promise<void>
   /** The first process ends in time, with this exit code if one is given. */
@@ -25,11 +25,14 @@ interface ProgramMatchers<Result> {
 }
 
 declare module 'vitest' {
-  interface Assertion<T> extends ProgramMatchers<T extends Program ? void : never> {}
+  // eslint-disable-next-line typescript/no-unused-vars -- the parameter has to be named as in vitest
+  interface Assertion<T> extends ProgramMatchers {}
 }
 
 expect.extend({
-  toHaveForked(program: Program, count: number, advice: Advice = {}) {
+  async toHaveForked(program: Program, count: number, advice: Advice = {}) {
+    // One that starts its workers one by one forks the next as soon as the last one listens.
+    await program.quiet(100)
     const forked = program.workers.length
     if (forked === count) return passed
     throw new Mismatch({
@@ -53,7 +56,8 @@ expect.extend({
         repeat: program.command,
       })
     }
-    await program.quiet(400)
+    // A second fork for the same death comes with the first; the replacement has taken its time to listen since.
+    await program.quiet(100)
     const replacements = since().length
     if (replacements === 1) return passed
     throw new Mismatch({

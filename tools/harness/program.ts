@@ -228,6 +228,13 @@ export class Program implements AsyncDisposable {
     return { ...worker, lostAfter }
   }
 
+  /** Ports on which the first process has opened a server of its own, beside what it opens for its workers. */
+  portsOfPrimary(): readonly number[] {
+    return this.eventsOf('server-listening').flatMap(({ pid, serves, port }) =>
+      pid === this.pid && serves && port !== undefined ? [port] : [],
+    )
+  }
+
   /** Waits until the worker whose listen is held (`holdListen`) asks to listen. */
   async heldWorker(): Promise<EventOf<'listen-held'> | undefined> {
     return this.until(() => this.eventsOf('listen-held')[0], { within: 10_000 })

@@ -8,6 +8,7 @@ import { Mismatch } from './problems.ts'
 const TIME_TO_LISTEN = seconds(10)
 /** A program that does nothing for so long, with no worker on its way, has done what it does. */
 const QUIET = seconds(2.5)
+const SHORT_QUIET = seconds(0.7)
 
 /**
  * Waits until so many workers listen on PORT (0: until the one process does). A Mismatch says what it does instead.
@@ -23,10 +24,13 @@ export async function settle(program: Program, workers: number): Promise<void> {
     }
     if (listeningOnPort(program, workers)) return 'ready'
     if (program.listening.some((worker) => worker.port !== program.port)) return 'elsewhere'
-    if (servesItself(program) && program.workers.length === 0) return workers === 0 ? 'elsewhere' : 'primary'
+    if (workers === 0 && servesItself(program)) return 'elsewhere'
+    const quiet = patientNow() - quietSince
+    // It may have looked whether the port is free, and fork next.
+    if (workers > 0 && servesItself(program) && program.workers.length === 0 && quiet > SHORT_QUIET) return 'primary'
     const onTheWay = program.workers.some((worker) => worker.state === 'forked' || worker.state === 'online')
     const began = program.listening.length > 0 || program.eventsOf('server-listening').length > 0
-    return began && !onTheWay && patientNow() - quietSince > QUIET ? 'quiet' : undefined
+    return began && !onTheWay && quiet > QUIET ? 'quiet' : undefined
   }
   const found = await program.until(look, { within: TIME_TO_LISTEN })
   if (found === 'ready') return
@@ -39,7 +43,9 @@ function listeningOnPort(program: Program, workers: number): boolean {
 }
 
 function servesItself(program: Program): boolean {
-  return program.eventsOf('server-listening').some((event) => event.pid === program.pid && event.serves)
+  const opened = program.eventsOf('server-listening').filter(({ pid, serves }) => pid === program.pid && serves)
+  const closed = program.events.filter((event) => event.type === 'server-closed' && event.pid === program.pid)
+  return opened.length > closed.length
 }
 
 function finding(program: Program, workers: number, found: string | undefined) {

@@ -41,7 +41,7 @@ export type Decision = 'above' | 'below' | 'more'
 /** Looks begin after so many rounds. */
 export const FIRST_LOOK = 3
 /** Two-sided error over all looks together. */
-const ALPHA = 0.001
+const ALPHA = 0.005
 /** Scatter of one round's share on a quiet machine. */
 const PRIOR_SPREAD = 0.08
 const PRIOR_WEIGHT = 6

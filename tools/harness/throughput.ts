@@ -120,7 +120,8 @@ async function measure(yours: Program, workers: number, isOver: Judge): Promise<
     const { undisturbed, slices } = await takeTurns(load, programs, isOver)
     await tellTrial({ rounds: undisturbed, ms: Math.round(performance.now() - started), slices })
   }
-  return takeTurns(load, programs, isOver)
+  // Awaited here: the programs end with this function.
+  return await takeTurns(load, programs, isOver)
 }
 
 const order = ['one', 'ideal', 'yours'] as const
@@ -143,9 +144,11 @@ async function takeTurns(load: Load, programs: Readonly<Record<Slice['program'],
   return { undisturbed, slices }
 }
 
-/** Compiles the hot code of every worker, so that the first round is like the others. */
+const WARM_UP_MS = 450
+
+/** Lets every worker compile its hot code (some 50 pages), so that the first round is like the others. */
 async function warmUp(load: Load, program: Program): Promise<void> {
-  await load.slice(program, 150)
+  await load.slice(program, WARM_UP_MS)
 }
 
 function report(rounds: Rounds, threshold: number, estimate: Estimate, workers: number): void {

@@ -16,6 +16,7 @@ const routes = new Map<string, Route>([
   ['/report', async (_query, response) => sendJson(response, await report())],
   ['/lag', async (_query, response) => sendJson(response, await lag())],
 ])
+
 let lastUtilization = performance.eventLoopUtilization()
 
 const server = createServer((request, response) => {

@@ -16,6 +16,7 @@ const routes = new Map<string, Route>([
   ['/report', async (_query, response) => sendJson(response, await report())],
   ['/lag', (_query, response) => sendJson(response, lag())],
 ])
+
 const delay = monitorEventLoopDelay({ resolution: 10 })
 delay.enable()
 let lastUtilization = performance.eventLoopUtilization()

@@ -6,6 +6,7 @@
  * Reports go out with a synchronous write, so that what was reported before a `process.exit()` arrives.
  */
 
+import { ChildProcess } from 'node:child_process'
 import cluster from 'node:cluster'
 import diagnostics from 'node:diagnostics_channel'
 import { writeSync } from 'node:fs'
@@ -21,6 +22,7 @@ if (isMainThread && run !== '' && keeper !== '') {
   watchProcessesAndThreads(report)
   watchServers(report)
   stampAnswers()
+  followChildren()
   applyOptions(report)
   await loadTsxWithItsCacheInside()
 }
@@ -129,6 +131,8 @@ function watchServers(report) {
       const address = this.address()
       const at = typeof address === 'string' ? { path: address } : { port: address?.port, address: address?.address }
       report('server-listening', { ...at, serves: serves(this) })
+    } else if (name === 'close') {
+      report('server-closed')
     } else if (name === 'error') {
       const error = /** @type {{ code?: string, port?: number, address?: string }} */ (rest[0])
       report('server-error', { code: error?.code ?? null, port: error?.port ?? null })
@@ -145,6 +149,30 @@ function watchServers(report) {
  */
 function serves(server) {
   return server.listenerCount('request') > 0 || server.listeners('connection').some((listener) => listener.name !== 'fail')
+}
+
+/**
+ * A program may hand its children an environment of its own, with other NODE_OPTIONS or none. They are watched all the
+ * same, and found when the run ends.
+ */
+function followChildren() {
+  // `spawn` is there, if not in the types (lib/internal/child_process.js).
+  const prototype = /** @type {{ spawn(options: unknown): unknown }} */ (/** @type {unknown} */ (ChildProcess.prototype))
+  const { spawn } = prototype
+  const mine = Object.entries(process.env).filter(([name]) => name.startsWith('EVERY_CORE_'))
+  const preload = `--import ${import.meta.url}`
+  prototype.spawn = function (/** @type {any} */ options) {
+    if (Array.isArray(options?.envPairs)) options.envPairs = withObserver(options.envPairs)
+    return Reflect.apply(spawn, this, [options])
+  }
+
+  /** @param {string[]} pairs `NAME=value` */
+  function withObserver(pairs) {
+    const others = pairs.filter((pair) => !/^(EVERY_CORE_\w+|NODE_OPTIONS)=/.test(pair))
+    const own = pairs.find((pair) => pair.startsWith('NODE_OPTIONS='))?.slice('NODE_OPTIONS='.length) ?? ''
+    const options = own.includes(preload) ? own : `${preload} ${own}`.trim()
+    return [...others, ...mine.map(([name, value]) => `${name}=${value}`), `NODE_OPTIONS=${options}`]
+  }
 }
 
 function stampAnswers() {

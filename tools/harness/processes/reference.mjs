@@ -16,6 +16,6 @@ if (cluster.isPrimary && workers > 0) {
     const url = new URL(request.url ?? '/', 'http://reference')
     const page = renderHandbook(url.searchParams.get('visitor') ?? '')
     if (url.pathname === '/words') return void response.end(String(countWords(page)))
-    return void response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end(page)
+    return void response.setHeader('content-type', 'text/html; charset=utf-8').end(page)
   }).listen(Number(process.env.PORT))
 }

@@ -1,5 +1,5 @@
-// caught by: every page is rendered for its visitor
-// Renders only when the name differs from the last, and keeps both in variables that are set at different times: Ann may get the page of Bob.
+// caught by: lag is in milliseconds, since the last call
+// Tells the mean in place of the maximum: a block of 200 ms is thinned out.
 
 import { createServer, type ServerResponse } from 'node:http'
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
@@ -10,19 +10,13 @@ type Route = (query: URLSearchParams, response: ServerResponse) => void | Promis
 
 const port = Number(process.env.PORT || 8000)
 
-let lastVisitor = ''
-let lastPage: Promise<string> | undefined
-
 const routes = new Map<string, Route>([
   ['/', (_query, response) => sendJson(response, { pid: process.pid, uptimeMs: uptimeMs() })],
-  ['/render', async (query, response) => {
-    lastVisitor = query.get('visitor') ?? 'stranger'
-    lastPage = nextTurn().then(() => renderHandbook(lastVisitor))
-    sendPage(response, await lastPage)
-  }],
+  ['/render', (query, response) => sendPage(response, renderHandbook(query.get('visitor') ?? 'stranger'))],
   ['/report', async (_query, response) => sendJson(response, await report())],
   ['/lag', (_query, response) => sendJson(response, lag())],
 ])
+
 const delay = monitorEventLoopDelay({ resolution: 10 })
 delay.enable()
 let lastUtilization = performance.eventLoopUtilization()
@@ -52,7 +46,7 @@ function lag(): { p99Ms: number; maxMs: number; utilization: number } {
   const { utilization } = performance.eventLoopUtilization(utilizationNow, lastUtilization)
   const answer = {
     p99Ms: milliseconds(delay.percentile(99)),
-    maxMs: milliseconds(delay.max),
+    maxMs: milliseconds(delay.mean),
     utilization: utilization || 0,
   }
   lastUtilization = utilizationNow

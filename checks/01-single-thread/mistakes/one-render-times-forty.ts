@@ -1,5 +1,5 @@
-// caught by: lag is in milliseconds, since the last call
-// Tells the mean in place of the maximum: a block of 200 ms is thinned out.
+// caught by: a page costs one render
+// Counts the words of a report once and multiplies, since all pages for one visitor are alike.
 
 import { createServer, type ServerResponse } from 'node:http'
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
@@ -16,6 +16,7 @@ const routes = new Map<string, Route>([
   ['/report', async (_query, response) => sendJson(response, await report())],
   ['/lag', (_query, response) => sendJson(response, lag())],
 ])
+
 const delay = monitorEventLoopDelay({ resolution: 10 })
 delay.enable()
 let lastUtilization = performance.eventLoopUtilization()
@@ -32,12 +33,8 @@ server.listen(port)
 
 async function report(): Promise<{ renders: number; words: number }> {
   const renders = 40
-  let words = 0
-  for (let done = 0; done < renders; done++) {
-    words += countWords(renderHandbook('report'))
-    await nextTurn()
-  }
-  return { renders, words }
+  await nextTurn()
+  return { renders, words: renders * countWords(renderHandbook('report')) }
 }
 
 function lag(): { p99Ms: number; maxMs: number; utilization: number } {
@@ -45,7 +42,7 @@ function lag(): { p99Ms: number; maxMs: number; utilization: number } {
   const { utilization } = performance.eventLoopUtilization(utilizationNow, lastUtilization)
   const answer = {
     p99Ms: milliseconds(delay.percentile(99)),
-    maxMs: milliseconds(delay.mean),
+    maxMs: milliseconds(delay.max),
     utilization: utilization || 0,
   }
   lastUtilization = utilizationNow

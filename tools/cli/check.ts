@@ -1,0 +1,78 @@
+/** `npm run check`: grades lessons, tells it line by line or as one document. */
+
+import { type Lesson, lessons as allLessons } from '../catalog.ts'
+import { readArguments } from './arguments.ts'
+import { reserveDocument } from './check/document.ts'
+import { chooseLesson } from './choice.ts'
+import type { Desk } from './desk.ts'
+import { UsageError, endWell } from './endings.ts'
+import { fileSubject, learnersSubject, solutionsSubject } from './subjects.ts'
+
+export function main(args: readonly string[]): Promise<number> {
+  return endWell((desk) => check(args, desk))
+}
+
+/** @returns 0 all passed · 1 something failed · 3 inconclusive, nothing failed · 4 a checker is at fault */
+export async function check(args: readonly string[], desk: Desk): Promise<number> {
+  const { flags, values, operands } = await readArguments(args, {
+    json: 'flag',
+    output: 'FILE',
+    solutions: 'flag',
+    file: 'PATH',
+    color: 'flag',
+    'no-color': 'flag',
+    help: 'flag',
+  })
+  if (flags.help) {
+    desk.stdout.write(help)
+    return 0
+  }
+  const chosen = await choose(operands, allLessons(desk.root))
+  if (values.file !== undefined && (operands.length !== 1 || flags.solutions)) throw new UsageError(fileUsage)
+  const subjects = chosen.map((lesson) => {
+    if (values.file !== undefined) return fileSubject(lesson, values.file, desk.root)
+    return flags.solutions ? solutionsSubject(lesson) : learnersSubject(lesson)
+  })
+  using document = values.output === undefined ? undefined : reserveDocument(values.output, desk.root)
+  const interruption = desk.interruption()
+  // The runner takes a while to open; all else is loaded in that time.
+  const opening = desk.openGrader()
+  opening.catch(() => undefined)
+  const { gradeAll } = await import('./check/grade-all.ts')
+  return await gradeAll({
+    desk,
+    opening,
+    interruption,
+    subjects,
+    lessons: chosen,
+    json: flags.json,
+    document,
+    colour: flags['no-color'] ? false : flags.color ? true : undefined,
+    learners: values.file === undefined && !flags.solutions,
+  })
+}
+
+async function choose(operands: readonly string[], lessons: readonly Lesson[]): Promise<readonly Lesson[]> {
+  if (operands.length === 0) return lessons
+  const chosen = await Promise.all(operands.map((operand) => chooseLesson(operand, lessons)))
+  return [...new Set(chosen)]
+}
+
+const fileUsage = 'Give the number of one lesson with --file: npm run check -- 3 --file PATH'
+
+const help = `Grades lessons.
+
+  npm run check                        all lessons
+  npm run check 3 5                    these
+
+Options stand after \`--\`:
+
+  npm run check -- 3 --json            the results as JSON on standard output, and nothing else
+  npm run check -- --output FILE       the same document in a file
+  npm run check -- --solutions         the reference solutions in place of your files
+  npm run check -- 3 --file PATH       one file (relative to the project, or absolute) in place of yours
+  npm run check -- --no-color          no colour (NO_COLOR and FORCE_COLOR work too)
+
+Exit codes: 0 all passed, 1 something failed, 2 wrong usage or an unfit machine,
+3 inconclusive and nothing failed, 4 the workshop itself is at fault.
+`

@@ -1,0 +1,80 @@
+/** `npm run lesson`: the lessons, and all that a learner does with one of them. */
+
+import { lessons as allLessons } from '../catalog.ts'
+import { nearest, readArguments } from './arguments.ts'
+import { chooseLesson } from './choice.ts'
+import type { Desk } from './desk.ts'
+import { UsageError, endWell } from './endings.ts'
+import type { Visit } from './lesson/visit.ts'
+
+export function main(args: readonly string[]): Promise<number> {
+  return endWell((desk) => lesson(args, desk))
+}
+
+/** Each action loads what it needs when it is asked for. */
+const actions = {
+  study,
+  read: async (visit: Visit) => (await import('./lesson/read.ts')).read(visit),
+  hint: async (visit: Visit) => (await import('./lesson/hint.ts')).hint(visit),
+  run: async (visit: Visit) => (await import('./lesson/run.ts')).run(visit),
+  solution: async (visit: Visit) => (await import('./lesson/solution.ts')).solution(visit),
+  reset: async (visit: Visit) => (await import('./lesson/reset.ts')).reset(visit),
+}
+
+async function study(visit: Visit): Promise<number> {
+  const interruption = visit.desk.interruption()
+  // The runner takes a while to open; all else is loaded in that time.
+  const opening = visit.desk.openGrader()
+  const lessonStudy = await import('./lesson/study.ts')
+  return lessonStudy.study(visit, { opening, interruption })
+}
+
+/** @returns an exit code; a lesson that is checked once ends like `check` */
+export async function lesson(args: readonly string[], desk: Desk): Promise<number> {
+  const { flags, operands } = await readArguments(args, { color: 'flag', 'no-color': 'flag', help: 'flag' })
+  if (flags.help) {
+    desk.stdout.write(help)
+    return 0
+  }
+  const colour = flags['no-color'] ? false : flags.color ? true : undefined
+  const lessons = allLessons(desk.root)
+  const [given, action = 'study', ...rest] = inOrder(operands)
+  if (given === undefined) return (await import('./lesson/list.ts')).list({ desk, lessons, colour })
+  const chosen = await chooseLesson(given, lessons)
+  if (!isAction(action)) throw await unknownAction(action, chosen.number)
+  if (rest.length > 0) throw new UsageError(`That is too much: npm run lesson ${chosen.number} ${action}`)
+  return actions[action]({ desk, lesson: chosen, lessons, colour })
+}
+
+/** `lesson hint 3` means the same as `lesson 3 hint`. */
+function inOrder(operands: readonly string[]): readonly string[] {
+  const [first, second, ...rest] = operands
+  if (first === undefined || second === undefined || !isAction(first)) return operands
+  return [second, first, ...rest]
+}
+
+function isAction(name: string): name is keyof typeof actions {
+  return Object.hasOwn(actions, name)
+}
+
+async function unknownAction(name: string, number: number): Promise<UsageError> {
+  const names = Object.keys(actions).filter((action) => action !== 'study')
+  const match = await nearest(name, names)
+  const advice =
+    match === undefined ? `choose ${names.join(', ')}` : `did you mean npm run lesson ${number} ${match}?`
+  return new UsageError(`A lesson has no ${name}: ${advice}`)
+}
+
+const help = `The lessons.
+
+  npm run lesson               all lessons, what you have done, and which is next
+  npm run lesson 3             the task of lesson 3, checked at every save until it passes
+  npm run lesson 3 read        its whole text
+  npm run lesson 3 hint        the next hint for the check that fails now
+  npm run lesson 3 run         runs your server
+  npm run lesson 3 solution    what the reference solution does differently from your file
+  npm run lesson 3 reset       the starter again; your attempt is kept
+
+A lesson has a number and a name: 3, 03, basic-cluster and basic all mean the third.
+If saves go unnoticed (network drives, shared folders), set EVERY_CORE_POLL=1.
+`

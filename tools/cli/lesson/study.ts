@@ -1,0 +1,50 @@
+/** A lesson at work: the task, then a check at every save until it passes. Without a terminal, one check. */
+
+import type { Grader } from '../../harness/grading.ts'
+import { exitCodeOf } from '../../harness/verdict.ts'
+import { gradingScreen } from '../screen/grading.ts'
+import { liveOn } from '../screen/live.ts'
+import { endLines, failureLines } from './after.ts'
+import { closing, gradeOnce, storeOf } from './grade.ts'
+import { taskText } from './text.ts'
+import { headingOf, pageOf, type Visit } from './visit.ts'
+
+export interface Start {
+  /** A grader on its way. */
+  readonly opening: Promise<Grader>
+  readonly interruption: AbortSignal
+}
+
+export async function study(visit: Visit, { opening, interruption }: Start): Promise<number> {
+  const { desk } = visit
+  await using _ = closing(opening)
+  const live = liveOn(desk.stdout, desk.env)
+  live.print([taskText(visit), ''])
+  if (desk.stdin.isTTY === true && desk.stdout.isTTY === true) {
+    const { studyAtTerminal } = await import('./session.ts')
+    return await studyAtTerminal(visit, { opening, interruption, live })
+  }
+  const screen = gradingScreen({
+    live,
+    output: desk.stdout,
+    paint: pageOf(visit).paint,
+    headingOf: () => headingOf(visit),
+  })
+  live.draw(screen.frame)
+  try {
+    const store = storeOf(visit, live)
+    const { result, results } = await gradeOnce(visit, await opening, {
+      onEvent: screen.onEvent,
+      signal: interruption,
+      store,
+    })
+    live.close()
+    live.print(result.verdict === 'passed' ? endLines(visit, result, store) : failureLines(visit, result))
+    return exitCodeOf(results)
+  } catch (error) {
+    if (interruption.aborted) throw interruption.reason
+    throw error
+  } finally {
+    live.close()
+  }
+}
