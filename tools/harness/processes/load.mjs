@@ -49,7 +49,8 @@ async function fire({ id, port, connections, ms, path }) {
     // Typed as a promise only; it is an emitter with `stop` as well.
     const instance = /** @type {any} */ (
       autocannon({
-      url: `http://127.0.0.1:${port}`,
+      // A client's first request is built before `setupRequest` is asked.
+      url: `http://127.0.0.1:${port}${path}first-${id}`,
       connections,
       duration: 3_600,
       timeout: 10,
@@ -64,7 +65,7 @@ async function fire({ id, port, connections, ms, path }) {
 
     /** @param {any} client */
     function follow(client) {
-      let visitor = ''
+      let visitor = `first-${id}`
       let named = true
       client.requestIterator.requests[0].setupRequest = (/** @type {object} */ request) => {
         visitors += 1

@@ -14,6 +14,7 @@ if (cluster.isPrimary && workers > 0) {
   const { countWords, renderHandbook } = await import('#handbook')
   createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://reference')
+    if (url.pathname === '/') return void response.end('{}')
     const page = renderHandbook(url.searchParams.get('visitor') ?? '')
     if (url.pathname === '/words') return void response.end(String(countWords(page)))
     return void response.setHeader('content-type', 'text/html; charset=utf-8').end(page)
