@@ -83,7 +83,8 @@ check('the server answers while a report runs', async () => {
   await using program = await start(one)
   // Three reports, since one late wake-up of this machine says nothing about the program.
   const waits = [await waitBesideReport(program), await waitBesideReport(program), await waitBesideReport(program)]
-  const typical = median(waits.map(({ slowest, report }) => slowest / report))
+  // A report that takes no time keeps nobody waiting: that it costs too little is for a later check to say.
+  const typical = median(waits.map(({ slowest, report }) => (report < SHORT_REPORT_MS ? 0 : slowest / report)))
   holds(typical < 0.25, {
     expected: 'while a report runs, the slowest GET / waits less than a quarter of the time that the report takes',
     got: `${Math.round(typical * 100)} % of it (${waits.map(({ slowest, report }) => `${Math.round(slowest)} of ${Math.round(report)} ms`).join(', ')})`,
@@ -92,6 +93,9 @@ check('the server answers while a report runs', async () => {
     repeat: `${program.command} & sleep 1; curl -s localhost:8000/report & sleep 0.05; time curl -s localhost:8000/; wait %2; kill %1`,
   })
 })
+
+/** 40 renders of 5 ms or more take longer. */
+const SHORT_REPORT_MS = 60
 
 /** Asks for / again and again, at least ten times, as long as a report runs. */
 async function waitBesideReport(program: Program): Promise<{ readonly slowest: number; readonly report: number }> {
@@ -109,11 +113,16 @@ const BLOCK_MS = 200
 
 check('lag is in milliseconds, since the last call', async () => {
   await using program = await start(one)
-  await askForLag(program)
-  await pause(50)
-  await program.block(BLOCK_MS)
-  await pause(BLOCK_MS + 50)
-  showsTheBlock(program, await askForLag(program))
+  // A machine that stalls may swallow what a block would show: one of three is seen.
+  for (let blocks = 1; blocks <= 3; blocks += 1) {
+    await askForLag(program)
+    await pause(50)
+    await program.block(BLOCK_MS)
+    await pause(BLOCK_MS + 50)
+    const lag = await askForLag(program)
+    if (isShown(lag)) break
+    if (blocks === 3) showsTheBlock(program, lag)
+  }
   // Whatever else this machine does, one of three idle spells is quiet.
   const idle: Lag[] = []
   do {
@@ -149,9 +158,16 @@ async function askForLag(program: Program): Promise<Lag> {
   return { p99Ms, maxMs, utilization }
 }
 
+function isBlock(ms: number): boolean {
+  return ms >= BLOCK_MS * 0.7 && ms <= BLOCK_MS * 20
+}
+
+function isShown({ p99Ms, maxMs, utilization }: Lag): boolean {
+  return isBlock(p99Ms) && isBlock(maxMs) && utilization >= 0.3 && utilization <= 1
+}
+
 function showsTheBlock(program: Program, lag: Lag): void {
-  const shows = (ms: number): boolean => ms >= BLOCK_MS * 0.7 && ms <= BLOCK_MS * 20
-  holds(shows(lag.p99Ms) && shows(lag.maxMs), {
+  holds(isBlock(lag.p99Ms) && isBlock(lag.maxMs), {
     expected: `after a block of ${BLOCK_MS} ms: p99Ms and maxMs of about ${BLOCK_MS}`,
     got: `p99Ms ${lag.p99Ms} and maxMs ${lag.maxMs}`,
     likely:
@@ -217,7 +233,8 @@ check('a page costs one render', async () => {
     tooMuch: 'a page is rendered twice for one request, for instance to know its length',
     read: 'one-page-one-render',
   })
-  await expectCost(program, { path: () => '/report', renders: 40 }, bounds, {
+  // Counting the words costs a fifth of a render.
+  await expectCost(program, { path: () => '/report', renders: 40 }, { ...bounds, atMost: 1.8 }, {
     tooLittle: 'one render is counted 40 times',
     tooMuch: 'more is rendered than the 40 pages of a report',
     read: 'one-page-one-render',

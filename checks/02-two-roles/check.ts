@@ -63,9 +63,9 @@ check("an answer tells its worker's role, pid, parent and id", async () => {
 check('each worker counts its own hits', async () => {
   await using program = await start({ workers: 3, fresh: true })
   const other = async (): Promise<void> => {
-    await program.get('/nowhere', { status: 404 })
-    await program.get('/', { status: 405, method: 'POST' })
-    await program.get('/render?visitor=you')
+    await program.fetch('/nowhere')
+    await program.fetch('/', { method: 'POST' })
+    await program.fetch('/render?visitor=you')
   }
   // What comes before, in between and at the same time must not count.
   await other()

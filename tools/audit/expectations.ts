@@ -1,6 +1,6 @@
 /** What every program in the repository is there to show: the verdict that its checker has to reach. */
 
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { inProject, type Lesson } from '../catalog.ts'
 
@@ -15,21 +15,28 @@ export interface Expectation {
   readonly transcript: string | undefined
 }
 
-/** The starter as it was given, the solution, and all mistakes and variants of one lesson. */
-export function expectationsOf(lesson: Lesson): readonly Expectation[] {
+/**
+ * The starter as it was given, the solution, the mistakes and the variants of one lesson. With `more`, also the
+ * programs in `mistakes/more/` and `variants/more/`, which say again what others say, in another way.
+ */
+export function expectationsOf(lesson: Lesson, { more }: { readonly more: boolean }): readonly Expectation[] {
+  const programs = (folder: 'mistakes' | 'variants'): readonly string[] => [
+    ...programsIn(join(lesson.checks, folder)),
+    ...(more ? programsIn(join(lesson.checks, folder, 'more')) : []),
+  ]
   const starter = join(lesson.checks, 'starter', 'server.ts')
   const transcriptOf = (file: string): string => join(lesson.checks, 'transcripts', `${nameOf(file)}.txt`)
   return [
     { lesson, file: starter, kind: 'starter', caughtBy: undefined, transcript: transcriptOf('starter') },
     { lesson, file: lesson.solution, kind: 'solution', caughtBy: undefined, transcript: undefined },
-    ...programsIn(lesson, 'mistakes').map((file) => ({
+    ...programs('mistakes').map((file) => ({
       lesson,
       file,
       kind: 'mistake' as const,
       caughtBy: caughtBy(file),
       transcript: transcriptOf(file),
     })),
-    ...programsIn(lesson, 'variants').map((file) => ({
+    ...programs('variants').map((file) => ({
       lesson,
       file,
       kind: 'variant' as const,
@@ -40,10 +47,11 @@ export function expectationsOf(lesson: Lesson): readonly Expectation[] {
 }
 
 /** The entry files of a folder; what lies in folders below it belongs to one of them. */
-export function programsIn(lesson: Lesson, folder: 'mistakes' | 'variants'): readonly string[] {
-  return readdirSync(join(lesson.checks, folder), { withFileTypes: true })
+export function programsIn(folder: string): readonly string[] {
+  if (!existsSync(folder)) return []
+  return readdirSync(folder, { withFileTypes: true })
     .filter((entry) => entry.isFile() && /\.[cm]?[jt]s$/.test(entry.name))
-    .map((entry) => join(lesson.checks, folder, entry.name))
+    .map((entry) => join(folder, entry.name))
     .sort()
 }
 

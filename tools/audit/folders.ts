@@ -26,9 +26,9 @@ function problemWith(lesson: Lesson): string | undefined {
   }
   if (!readFileSync(starter, 'utf8').includes('TODO')) return `${inProject(starter)} has no TODO`
   if (readFileSync(lesson.solution, 'utf8').includes('TODO')) return `${inProject(lesson.solution)} has a TODO`
-  const mistakes = programsIn(lesson, 'mistakes').length
+  const mistakes = programsIn(join(lesson.checks, 'mistakes')).length
   if (mistakes < LEAST_MISTAKES) return `${mistakes} mistakes, and ${LEAST_MISTAKES} are due`
-  const variants = programsIn(lesson, 'variants').length
+  const variants = programsIn(join(lesson.checks, 'variants')).length
   if (variants < LEAST_VARIANTS) return `${variants} variants, and ${LEAST_VARIANTS} are due`
   const given = readFileSync(lesson.starter, 'utf8') === readFileSync(starter, 'utf8')
   if (process.env.CI === 'true' && !given) {

@@ -3,7 +3,6 @@
 import { parseArgs } from 'node:util'
 import { lessons } from '../catalog.ts'
 import { run } from './commands.ts'
-import { auditCommands } from './command-line.ts'
 import { auditFolders } from './folders.ts'
 import { auditTexts } from './texts.ts'
 import { Tally } from './tally.ts'
@@ -13,6 +12,7 @@ const usage = `npm test                       everything
 npm test -- --only PART        static | unit | texts | commands | verdicts
 npm test -- --lesson N         the verdicts of one lesson (may be repeated)
 npm test -- --program WORDS    the verdicts of programs whose path holds these
+npm test -- --more             the verdicts of all programs, also of those under more/
 npm test -- --update           pins the messages that are not pinned, or not as they are now`
 
 const parts = ['static', 'unit', 'texts', 'commands', 'verdicts']
@@ -20,7 +20,7 @@ const parts = ['static', 'unit', 'texts', 'commands', 'verdicts']
 export async function main(args: readonly string[]): Promise<number> {
   const options = read(args)
   if (options === undefined) return 2
-  const { only, numbers, filter, update } = options
+  const { only, numbers, filter, update, more } = options
   const wants = (part: string): boolean => only === undefined || only === part
   const tally = new Tally()
   if (wants('static')) await auditStatics(tally)
@@ -29,8 +29,8 @@ export async function main(args: readonly string[]): Promise<number> {
     auditFolders(tally)
     await auditTexts(tally)
   }
-  if (wants('commands')) await auditCommands(tally)
-  if (wants('verdicts')) await auditVerdicts(tally, { ...(numbers && { numbers }), ...(filter && { filter }), update })
+  if (wants('commands')) await (await import('./command-line.ts')).auditCommands(tally)
+  if (wants('verdicts')) await auditVerdicts(tally, { ...(numbers && { numbers }), ...(filter && { filter }), update, more })
   console.log(`\n${tally.closingLine()}`)
   return tally.failed === 0 ? 0 : 1
 }
@@ -44,6 +44,7 @@ function read(args: readonly string[]) {
         lesson: { type: 'string', multiple: true },
         program: { type: 'string' },
         update: { type: 'boolean', default: false },
+        more: { type: 'boolean', default: false },
       },
     })
     const numbers = values.lesson?.map(Number)
@@ -52,8 +53,8 @@ function read(args: readonly string[]) {
     const unknown = numbers?.find((number) => !known.includes(number))
     if (unknown !== undefined) throw new Error(`There is no lesson ${unknown}.`)
     // Naming a lesson or a program asks for verdicts.
-    const asksForVerdicts = numbers !== undefined || values.program !== undefined
-    return { only: values.only ?? (asksForVerdicts ? 'verdicts' : undefined), numbers, filter: values.program, update: values.update }
+    const asksForVerdicts = numbers !== undefined || values.program !== undefined || values.more
+    return { only: values.only ?? (asksForVerdicts ? 'verdicts' : undefined), numbers, filter: values.program, update: values.update, more: values.more }
   } catch (error) {
     console.error(`${error instanceof Error ? error.message : String(error)}\n\n${usage}`)
     return undefined

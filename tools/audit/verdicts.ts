@@ -12,6 +12,8 @@ export interface VerdictOptions {
   readonly numbers?: readonly number[]
   /** Only programs whose path holds this. */
   readonly filter?: string
+  /** Also the programs under `more/`. */
+  readonly more?: boolean
   /** Writes the messages that are not pinned yet. */
   readonly update?: boolean
 }
@@ -21,7 +23,7 @@ export async function auditVerdicts(tally: Tally, options: VerdictOptions = {}):
   await using grader = await openGrader({ root: projectRoot })
   for (const lesson of lessons()) {
     if (options.numbers !== undefined && !options.numbers.includes(lesson.number)) continue
-    for (const expectation of expectationsOf(lesson)) {
+    for (const expectation of expectationsOf(lesson, { more: options.more === true })) {
       if (options.filter !== undefined && !expectation.file.includes(options.filter)) continue
       const started = performance.now()
       const problem = await problemWith(grader, lesson, expectation, options.update === true)

@@ -67,7 +67,8 @@ function firstDifference(got: string, wanted: string): string {
 /** Unknown paths answer 404, other methods on a known GET route 405, and the same processes go on serving. */
 export async function refusesOddRequests(program: Program, known: readonly string[], read: string): Promise<void> {
   const before = program.workers.length
-  for (const path of ['/nowhere', '//', '///', '/%', '/nowhere?visitor=%']) {
+  const longer = known.filter((path) => path !== '/').map((path) => `${path}er`)
+  for (const path of ['/nowhere', '//', '///', '/%', '/nowhere?visitor=%', ...longer]) {
     await program.get(path, {
       status: 404,
       read,

@@ -3,11 +3,12 @@
 import { Inconclusive, Mismatch } from './problems.ts'
 import type { Program } from './program.ts'
 import { startReference } from './reference.ts'
-import { decide, estimateRatio, type Round } from './share.ts'
+import { decide, estimateRatio, LAST_LOOK, type Round } from './share.ts'
 import { usedBetween, type Usage } from './usage.ts'
 
-const ROUNDS_LIMIT = 20
-const PAGES_A_ROUND = 12
+const PAGES_A_ROUND = 10
+/** Until the hot code is compiled. */
+const WARM_UP_PAGES = 40
 
 /**
  * One GET of `path` costs between `atLeast` and `atMost` times `renders` renders of the reference: CPU time of all
@@ -20,27 +21,32 @@ export async function expectCost(
   advice: { readonly tooLittle: string; readonly tooMuch: string; readonly read: string },
 ): Promise<void> {
   await using reference = await startReference(0)
-  const requests = Math.max(1, Math.round(PAGES_A_ROUND / request.renders))
-  const renders = requests * request.renders
+  const requests = Math.ceil(PAGES_A_ROUND / request.renders)
   const rounds: Round[] = []
-  await costOf(reference, renderPath, renders)
-  await costOf(program, request.path, requests)
+  await costOf(reference, renderPath, WARM_UP_PAGES)
+  await costOf(program, renderPath, WARM_UP_PAGES)
   for (;;) {
-    const one = await costOf(reference, renderPath, renders)
-    const yours = await costOf(program, request.path, requests)
+    const one = (await costOf(reference, renderPath, PAGES_A_ROUND)) / PAGES_A_ROUND
+    const yours = (await costOf(program, request.path, requests)) / requests / request.renders
     rounds.push({ one, ideal: one, yours })
     const ratio = estimateRatio(rounds)
     const low = decide(ratio, bounds.atLeast, rounds.length)
     const high = decide(ratio, bounds.atMost, rounds.length)
     if (low === 'above' && high === 'below') return
     if (low === 'below' || high === 'above') throw new Mismatch(finding(program, request, ratio.share, advice, low === 'below'))
-    if (rounds.length === ROUNDS_LIMIT) {
-      throw new Inconclusive(`After ${ROUNDS_LIMIT} rounds the cost lies between ${ratio.low.toFixed(2)} and ${ratio.high.toFixed(2)} of the due: this machine is too busy to tell.`)
+    if (rounds.length === LAST_LOOK) {
+      throw new Inconclusive(`After ${LAST_LOOK} rounds the cost lies between ${ratio.low.toFixed(2)} and ${ratio.high.toFixed(2)} of the due: this machine is too busy to tell.`)
     }
   }
 }
 
-let visitors = 0
+let asked = 0
+
+/** Five visitors, each twice in a row: neither the last page nor a page for each visitor may be kept. */
+function nextVisitor(): string {
+  asked += 1
+  return `cost-${Math.floor(asked / 2) % 5}`
+}
 
 function renderPath(visitor: string): string {
   return `/render?visitor=${visitor}`
@@ -50,14 +56,13 @@ function renderPath(visitor: string): string {
 async function costOf(program: Program, path: (visitor: string) => string, requests: number): Promise<number> {
   const before = await cpuOf(program)
   for (let sent = 0; sent < requests; sent += 1) {
-    visitors += 1
-    await program.get(path(`cost-${visitors}`))
+    await program.get(path(nextVisitor()))
   }
   return (await cpuOf(program)) - before
 }
 
 async function cpuOf(program: Program): Promise<number> {
-  const nothing: Usage = { at: 0, source: 'kernel', processes: [] }
+  const nothing: Usage = { at: 0, source: 'kernel', idleMs: 0, processes: [] }
   return usedBetween(nothing, await program.usage()).cpuMs
 }
 

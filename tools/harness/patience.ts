@@ -44,7 +44,7 @@ export interface Wait {
 }
 
 /** The most by which a deadline is stretched. */
-const STRETCH_LIMIT = 8
+const STRETCH_LIMIT = 4
 
 /**
  * Waits until `look` finds something other than undefined. Resolves to undefined when the time is over; rejects with

@@ -5,21 +5,22 @@
  * cluster (i) and the learner's program (y). Wall-clock rates scatter wildly when other programs use the cores, so a
  * slice counts by its **undisturbed rate**
  *
- *     rate = answers / Σ cpu  ×  min( Σ wanted / time, cores )
+ *     rate = answers / Σ cpu  ×  min( Σ wanted / time, cores, cores in use )
  *
  * over all processes of a program, where `cpu` is the time they ran and `wanted` the time they were running or stood
  * in the kernel's run queue. The first factor is what an answer costs; the second how many cores the program would
  * keep busy if nobody else wanted them. On a quiet machine Σ wanted ≈ Σ cpu and this is the rate by the clock. Beside
  * busy loops the wait is counted as what it is, other people's time. And it sees a program whose workers take turns:
- * they neither run nor wait for a core, they sleep.
+ * they neither run nor wait for a core, they sleep. Workers that crowd on one core wait while another idles, which
+ * the third bound takes away (see `couldUse` in slices.ts).
  *
  * The claim "share ≥ T", with share = (y − o) / (i − o), is linear: E[y − o − T (i − o)] ≥ 0. Its test is a
  * **sequential t-test on the residuals of the ratio estimator** S = Σ(y − o) / Σ(i − o) (Cochran, Sampling
  * Techniques, 3rd ed., §6.4): r = (y − o) − S (i − o), standard error √(Σr²/(n−1)/n) / mean(i − o). Three rounds say
  * little about their own scatter, so its estimate starts from a prior (a scaled inverse χ² with PRIOR_WEIGHT degrees
  * of freedom around PRIOR_SPREAD, measured on quiet machines), and the interval has Student's quantile for the
- * degrees of freedom of both. Looking after every round costs confidence: the error is spent over the looks as
- * ALPHA / (k (k + 1)), which sums to ALPHA however long it goes on. `share.test.ts` simulates it, `npm run
+ * degrees of freedom of both. Every look costs confidence, so there are few, further and further apart, and the error
+ * is spent over them (Bonferroni: their errors add up to ALPHA at most). `share.test.ts` simulates it, `npm run
  * flakiness` tries it.
  */
 
@@ -38,12 +39,15 @@ export interface Estimate {
 
 export type Decision = 'above' | 'below' | 'more'
 
-/** Looks begin after so many rounds. */
-export const FIRST_LOOK = 3
-/** Two-sided error over all looks together. */
-const ALPHA = 0.005
+/** After so many rounds the test is looked at; the last look is the end. */
+export const LOOKS = [3, 4, 6, 9, 13, 18, 24] as const
+export const FIRST_LOOK = LOOKS[0]
+export const LAST_LOOK = LOOKS[6]
+/** Two-sided error over all looks together; the first one, where most cases end, gets a good part of it. */
+const ALPHA = 0.004
+const FIRST_PART = 0.4
 /** Scatter of one round's share on a quiet machine. */
-const PRIOR_SPREAD = 0.08
+const PRIOR_SPREAD = 0.1
 const PRIOR_WEIGHT = 6
 
 /** The share after these rounds, with the interval that the next decision rests on. */
@@ -69,7 +73,7 @@ export function estimateSpeedUp(rounds: readonly Round[]): Estimate {
 }
 
 export function decide({ low, high }: Estimate, threshold: number, rounds: number): Decision {
-  if (rounds < FIRST_LOOK) return 'more'
+  if (!LOOKS.some((look) => look === rounds)) return 'more'
   if (low > threshold) return 'above'
   return high < threshold ? 'below' : 'more'
 }
@@ -85,8 +89,8 @@ function ratioInterval(
   const prior = PRIOR_WEIGHT * (priorSpread * base) ** 2
   const freedom = PRIOR_WEIGHT + count - 1
   const error = Math.sqrt((prior + squares) / freedom / count) / Math.abs(base)
-  const look = Math.max(1, count - FIRST_LOOK + 1)
-  const reach = studentQuantile(1 - ALPHA / (look * (look + 1)) / 2, freedom) * error
+  const part = count <= FIRST_LOOK ? FIRST_PART : (1 - FIRST_PART) / (LOOKS.length - 1)
+  const reach = studentQuantile(1 - (ALPHA * part) / 2, freedom) * error
   return { share, low: share - reach, high: share + reach }
 }
 

@@ -1,5 +1,6 @@
 /** One slice of load on one program, and what its processes used meanwhile. */
 
+import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import type { Slice } from './grading.ts'
 import { pause, seconds } from './patience.ts'
@@ -114,16 +115,25 @@ function account(report: Report, whole: Used, middle: Used, middleEnd: number): 
   if (first === undefined || last === undefined || times.length < 3) return undefined
   if (middle.timeMs < SLICE_MS / 3 || middleEnd > report.end + 10) return undefined
   const answers = report.times.length
-  const wanted = middle.wantedMs / middle.timeMs
+  const wanted = couldUse(middle)
   return {
     rate: ((times.length - 1) / (last - first)) * 1000,
-    undisturbed: (answers / whole.cpuMs) * Math.min(wanted, cores()) * 1000,
+    undisturbed: (answers / whole.cpuMs) * wanted * 1000,
     answers,
     wanted,
     cpuMs: whole.cpuMs,
     cpuByProcess: whole.cpuByProcess,
     generatorShare: report.cpuMs / (report.end - report.start),
   }
+}
+
+/**
+ * How many cores the program would have kept busy if nobody else had wanted them: no more than there are, than it may
+ * use, or than were in use at all while it waited.
+ */
+function couldUse({ wantedMs, timeMs, idleMs, allowed = cores() }: Used): number {
+  const inUse = cpus().length - idleMs / timeMs
+  return Math.min(wantedMs / timeMs, cores(), allowed, Math.max(inUse, 0.05))
 }
 
 function refuseWrongAnswers(program: Program, report: Report): void {

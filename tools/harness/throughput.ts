@@ -5,7 +5,7 @@ import type { Slice } from './grading.ts'
 import { cores } from './plans.ts'
 import { Inconclusive, Mismatch } from './problems.ts'
 import type { Program } from './program.ts'
-import { decide, estimateRatio, estimateShare, estimateSpeedUp, mean, type Estimate, type Round } from './share.ts'
+import { decide, estimateRatio, estimateShare, estimateSpeedUp, LAST_LOOK, mean, type Estimate, type Round } from './share.ts'
 import { measureSlice, openLoad, type Load, type Measured } from './slices.ts'
 import { startReference } from './reference.ts'
 import { session } from './session.ts'
@@ -14,7 +14,6 @@ import type { Throughput } from './verdict.ts'
 
 /** More workers than these would measure the load generator. */
 const WORKERS_LIMIT = 8
-const ROUNDS_LIMIT = 24
 /** Below this the reference cluster itself gains too little for a share of it to mean anything. */
 const LEAST_SPEED_UP = 1.2
 
@@ -130,7 +129,7 @@ const order = ['one', 'ideal', 'yours'] as const
 async function takeTurns(load: Load, programs: Readonly<Record<Slice['program'], Program>>, isOver: Judge): Promise<Rounds> {
   const slices: Record<Slice['program'], Measured[]> = { one: [], ideal: [], yours: [] }
   const undisturbed: Round[] = []
-  while (undisturbed.length < ROUNDS_LIMIT) {
+  while (undisturbed.length < LAST_LOOK) {
     // Mirrored order: a drift of the machine's speed cancels over two rounds.
     for (const name of undisturbed.length % 2 === 0 ? order : order.toReversed()) {
       const slice = await measureSlice(load, programs[name], name)

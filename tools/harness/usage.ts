@@ -5,7 +5,14 @@ export interface Usage {
   /** Milliseconds since the epoch. */
   readonly at: number
   readonly source: 'kernel' | 'event loop'
-  readonly processes: readonly { readonly pid: number; readonly threads: readonly Thread[] }[]
+  /** CPU time that nobody used, over all cores of the machine. */
+  readonly idleMs: number
+  readonly processes: readonly {
+    readonly pid: number
+    readonly threads: readonly Thread[]
+    /** The cores that it may use, as the kernel lists them: `0-1,4`. */
+    readonly cores?: string
+  }[]
 }
 
 interface Thread {
@@ -22,6 +29,10 @@ export interface Used {
   /** What the threads that carry the work ran or waited for a core. */
   readonly wantedMs: number
   readonly cpuByProcess: ReadonlyMap<number, number>
+  /** CPU time that nobody used meanwhile. */
+  readonly idleMs: number
+  /** How many cores the processes that carry the work may use together; undefined where the kernel does not tell. */
+  readonly allowed: number | undefined
 }
 
 /** A thread below this part of its process's CPU time helps (garbage collection, compilation), and carries nothing. */
@@ -30,8 +41,9 @@ const CARRIES = 0.15
 export function usedBetween(before: Usage, after: Usage): Used {
   const timeMs = after.at - before.at
   const cpuByProcess = new Map<number, number>()
+  const lists = new Set<string | undefined>()
   let wantedMs = 0
-  for (const { pid, threads } of after.processes) {
+  for (const { pid, threads, cores } of after.processes) {
     const earlier = new Map(before.processes.find((process) => process.pid === pid)?.threads.map((one) => [one.id, one]))
     const used = threads.map(({ id, cpuMs, waitMs }) => ({
       cpuMs: cpuMs - (earlier.get(id)?.cpuMs ?? 0),
@@ -39,11 +51,23 @@ export function usedBetween(before: Usage, after: Usage): Used {
     }))
     const cpu = used.reduce((sum, thread) => sum + thread.cpuMs, 0)
     cpuByProcess.set(pid, cpu)
+    if (cpu >= timeMs * CARRIES) lists.add(cores)
     for (const thread of used) {
       // A thread that waits and is rarely let run wants a core as much as one that runs.
       if (thread.cpuMs >= cpu * CARRIES) wantedMs += Math.min(thread.cpuMs + thread.waitMs, timeMs)
     }
   }
   const cpuMs = [...cpuByProcess.values()].reduce((sum, cpu) => sum + cpu, 0)
-  return { timeMs, cpuMs, wantedMs, cpuByProcess }
+  return { timeMs, cpuMs, wantedMs, cpuByProcess, idleMs: after.idleMs - before.idleMs, allowed: coresIn(lists) }
+}
+
+/** How many cores are in any of these lists. */
+function coresIn(lists: ReadonlySet<string | undefined>): number | undefined {
+  if (lists.size === 0 || lists.has(undefined)) return undefined
+  const all = new Set<number>()
+  for (const range of [...lists].flatMap((list) => (list ?? '').split(','))) {
+    const [first = 0, last = first] = range.split('-').map(Number)
+    for (let core = first; core <= last; core += 1) all.add(core)
+  }
+  return all.size
 }

@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process'
 import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { hasProc, processesOfRun, scheduled } from './process-table.mjs'
+import { allowedCores, hasProc, idleMs, processesOfRun, scheduled } from './process-table.mjs'
 
 /**
  * @typedef {object} Plan
@@ -178,12 +178,12 @@ export class KeptProgram {
     if (hasProc && pids.length > 0 && scheduled(/** @type {number} */ (pids[0])) !== undefined) {
       const processes = pids.flatMap((pid) => {
         const threads = scheduled(pid)
-        return threads === undefined ? [] : [{ pid, threads }]
+        return threads === undefined ? [] : [{ pid, threads, cores: allowedCores(pid) }]
       })
-      return { at, source: 'kernel', processes }
+      return { at, source: 'kernel', idleMs: idleMs(), processes }
     }
     const processes = await Promise.all(pids.map((pid) => this.#ask(pid)))
-    return { at, source: 'event loop', processes: processes.filter((reading) => reading !== undefined) }
+    return { at, source: 'event loop', idleMs: idleMs(), processes: processes.filter((reading) => reading !== undefined) }
   }
 
   /** @param {number} pid @returns {Promise<{ pid: number, threads: import('./process-table.mjs').Thread[] } | undefined>} */

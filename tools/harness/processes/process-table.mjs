@@ -1,7 +1,8 @@
 /** Which processes belong to a run, and what they use: from /proc, or from `ps` where there is none. */
 
 import { execFileSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { cpus } from 'node:os'
 
 export const hasProc = existsSync('/proc/self/environ') && process.env.EVERY_CORE_NO_PROC !== '1'
 
@@ -45,11 +46,17 @@ function rssOf(pid) {
   return pages * 4096
 }
 
+/** All processes, unclipped, with their environments: macOS has an option of its own for these. */
+const withEnvironment = process.platform === 'darwin' ? ['-AEww'] : ['axeww']
+
 /** @param {string} tag @returns {Entry[]} */
 function fromPs(tag) {
   let text = ''
   try {
-    text = execFileSync('ps', ['-Aeww', '-o', 'pid=,rss=,command='], { encoding: 'utf8', maxBuffer: 64 * 1024 ** 2 })
+    text = execFileSync('ps', [...withEnvironment, '-o', 'pid=,rss=,command='], {
+      encoding: 'utf8',
+      maxBuffer: 64 * 1024 ** 2,
+    })
   } catch {
     return []
   }
@@ -88,21 +95,12 @@ export function scheduled(pid) {
   }
 }
 
-/** The environment variable's value in a live process. @param {number} pid */
-export function environmentOf(pid) {
-  return read(`/proc/${pid}/environ`)?.split('\0')
+/** The cores that a process may use, as the kernel lists them (`0-1,4`); undefined where it does not. @param {number} pid */
+export function allowedCores(pid) {
+  return /^Cpus_allowed_list:\s*(\S+)/m.exec(read(`/proc/${pid}/status`) ?? '')?.[1]
 }
 
-/** @param {number} pid */
-export function commandLineOf(pid) {
-  return read(`/proc/${pid}/cmdline`)?.split('\0')
-}
-
-/** @param {number} pid */
-export function executableOf(pid) {
-  try {
-    return readlinkSync(`/proc/${pid}/exe`)
-  } catch {
-    return undefined
-  }
+/** CPU time of this machine that nobody used, in ms since it started, over all cores. */
+export function idleMs() {
+  return cpus().reduce((sum, { times }) => sum + times.idle, 0)
 }

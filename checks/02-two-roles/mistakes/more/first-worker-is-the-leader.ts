@@ -1,4 +1,4 @@
-// caught by: every worker answers on one port, and the primary never does
+// caught by: the primary forks WORKERS workers
 // Makes the first worker a leader that looks after the others, and answers nothing while it does.
 
 import cluster from 'node:cluster'
