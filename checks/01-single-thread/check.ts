@@ -63,13 +63,26 @@ check('a report is right, and two at once are right too', async () => {
   const words = 40 * Number((await reference.get('/words?visitor=report')).text)
   const alone = await program.getJson('/report', { read: 'the-contract' })
   isReport(program, alone, words, 'the words of another visitor are counted, or not those of 40 renders')
-  const together = await Promise.all([program.getJson('/report'), pause(15).then(() => program.getJson('/report'))])
+  const together = await Promise.all([
+    program.getJson('/report'),
+    pause(15).then(() => program.getJson('/report')),
+  ])
   for (const report of together) {
-    isReport(program, report, words, 'two reports add to one variable: what belongs to a request belongs in its function')
+    isReport(
+      program,
+      report,
+      words,
+      'two reports add to one variable: what belongs to a request belongs in its function',
+    )
   }
 })
 
-function isReport(program: Program, report: Readonly<Record<string, unknown>>, words: number, likely: string): void {
+function isReport(
+  program: Program,
+  report: Readonly<Record<string, unknown>>,
+  words: number,
+  likely: string,
+): void {
   holds(report.renders === 40 && report.words === words, {
     expected: `/report answers { "renders": 40, "words": ${words} }`,
     got: JSON.stringify(report).slice(0, 120),
@@ -82,13 +95,21 @@ function isReport(program: Program, report: Readonly<Record<string, unknown>>, w
 check('the server answers while a report runs', async () => {
   await using program = await start(one)
   // Three reports, since one late wake-up of this machine says nothing about the program.
-  const waits = [await waitBesideReport(program), await waitBesideReport(program), await waitBesideReport(program)]
+  const waits = [
+    await waitBesideReport(program),
+    await waitBesideReport(program),
+    await waitBesideReport(program),
+  ]
   // A report that takes no time keeps nobody waiting: that it costs too little is for a later check to say.
-  const typical = median(waits.map(({ slowest, report }) => (report < SHORT_REPORT_MS ? 0 : slowest / report)))
+  const typical = median(
+    waits.map(({ slowest, report }) => (report < SHORT_REPORT_MS ? 0 : slowest / report)),
+  )
   holds(typical < 0.25, {
-    expected: 'while a report runs, the slowest GET / waits less than a quarter of the time that the report takes',
+    expected:
+      'while a report runs, the slowest GET / waits less than a quarter of the time that the report takes',
     got: `${Math.round(typical * 100)} % of it (${waits.map(({ slowest, report }) => `${Math.round(slowest)} of ${Math.round(report)} ms`).join(', ')})`,
-    likely: 'the report runs in one go, or yields only to microtasks: the event loop must turn between two renders',
+    likely:
+      'the report runs in one go, or yields only to microtasks: the event loop must turn between two renders',
     read: 'let-the-loop-turn',
     repeat: `${program.command} & sleep 1; curl -s localhost:8000/report & sleep 0.05; time curl -s localhost:8000/; wait %2; kill %1`,
   })
@@ -98,7 +119,9 @@ check('the server answers while a report runs', async () => {
 const SHORT_REPORT_MS = 60
 
 /** Asks for / again and again, at least ten times, as long as a report runs. */
-async function waitBesideReport(program: Program): Promise<{ readonly slowest: number; readonly report: number }> {
+async function waitBesideReport(
+  program: Program,
+): Promise<{ readonly slowest: number; readonly report: number }> {
   let running = true
   const report = program.get('/report').finally(() => (running = false))
   let slowest = 0
@@ -133,7 +156,8 @@ check('lag is in milliseconds, since the last call', async () => {
   holds(isLow(last), {
     expected: `after ${idle.length} idle spells of 300 ms: p99Ms and maxMs well under ${BLOCK_MS / 2}, utilization under 0.25`,
     got: JSON.stringify(last),
-    likely: 'the histogram is never reset, or the utilization counts since the start and not since the last call',
+    likely:
+      'the histogram is never reset, or the utilization counts since the start and not since the last call',
     read: 'lag-in-milliseconds-since-the-last-call',
     repeat: repeatLag(program),
   })
@@ -146,7 +170,9 @@ interface Lag {
 }
 
 async function askForLag(program: Program): Promise<Lag> {
-  const { p99Ms, maxMs, utilization } = await program.getJson('/lag', { read: 'lag-in-milliseconds-since-the-last-call' })
+  const { p99Ms, maxMs, utilization } = await program.getJson('/lag', {
+    read: 'lag-in-milliseconds-since-the-last-call',
+  })
   const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value)
   holds(isNumber(p99Ms) && isNumber(maxMs) && isNumber(utilization), {
     expected: '/lag answers { p99Ms, maxMs, utilization }, three numbers',
@@ -180,7 +206,10 @@ function showsTheBlock(program: Program, lag: Lag): void {
   holds(lag.utilization >= 0.3 && lag.utilization <= 1, {
     expected: `a utilization between 0.3 and 1 over some 300 ms of which ${BLOCK_MS} were blocked`,
     got: `utilization ${lag.utilization}`,
-    likely: lag.utilization > 1 ? 'a percentage where a ratio was asked for' : 'it counts since the start, and not since the last call',
+    likely:
+      lag.utilization > 1
+        ? 'a percentage where a ratio was asked for'
+        : 'it counts since the start, and not since the last call',
     read: 'lag-in-milliseconds-since-the-last-call',
     repeat: repeatLag(program),
   })
@@ -234,11 +263,16 @@ check('a page costs one render', async () => {
     read: 'one-page-one-render',
   })
   // Counting the words costs a fifth of a render.
-  await expectCost(program, { path: () => '/report', renders: 40 }, { ...bounds, atMost: 1.8 }, {
-    tooLittle: 'one render is counted 40 times',
-    tooMuch: 'more is rendered than the 40 pages of a report',
-    read: 'one-page-one-render',
-  })
+  await expectCost(
+    program,
+    { path: () => '/report', renders: 40 },
+    { ...bounds, atMost: 1.8 },
+    {
+      tooLittle: 'one render is counted 40 times',
+      tooMuch: 'more is rendered than the 40 pages of a report',
+      read: 'one-page-one-render',
+    },
+  )
 })
 
 check('it uses one core fully, and no more', async () => {

@@ -37,7 +37,10 @@ check('every worker answers on one port, and the primary never does', async () =
   const listens = program.portsOfPrimary()[0]
   holds(byPrimary === 0 && listens === undefined, {
     expected: 'only workers answer, and the primary serves nothing',
-    got: byPrimary > 0 ? `${byPrimary} of ${answers.length} answers came from the primary` : `the primary listens on port ${listens} too`,
+    got:
+      byPrimary > 0
+        ? `${byPrimary} of ${answers.length} answers came from the primary`
+        : `the primary listens on port ${listens} too`,
     likely: 'createServer and listen stand outside the branch of the workers, so the primary runs them too',
     read,
     repeat: program.command,
@@ -113,7 +116,8 @@ check('a kept-alive connection stays with one worker', async () => {
   holds(pids.size === 1, {
     expected: 'twenty requests on one kept-alive connection meet one worker',
     got: `${pids.size} processes answered them`,
-    likely: 'something stands between the client and the workers and deals out requests: a proxy in the primary',
+    likely:
+      'something stands between the client and the workers and deals out requests: a proxy in the primary',
     read: 'a-connection-stays-with-its-worker',
     repeat: program.command,
   })

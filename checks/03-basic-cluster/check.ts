@@ -51,10 +51,17 @@ async function isRefused(value: string): Promise<void> {
   })
   const forked = program.workers.length
   holds(forked === 0, { ...advice, got: `it forked ${forked} of them`, likely: nonsense(value) })
-  holds(outcome !== undefined, { ...advice, got: 'it forks nothing, and does not end', likely: nonsense(value) })
+  holds(outcome !== undefined, {
+    ...advice,
+    got: 'it forks nothing, and does not end',
+    likely: nonsense(value),
+  })
   holds('code' in outcome, { ...advice, got: 'it serves without workers', likely: nonsense(value) })
   const { code, signal } = outcome
-  holds(code === 1, { ...advice, got: signal === null ? `it ended with exit code ${code}` : `it died of ${signal}` })
+  holds(code === 1, {
+    ...advice,
+    got: signal === null ? `it ended with exit code ${code}` : `it died of ${signal}`,
+  })
   // The last lines may come after the news of the end.
   const named = await program.until(() => namesTheValue(program.lines('stderr'), value) || undefined, {
     within: seconds(2),
@@ -64,7 +71,11 @@ async function isRefused(value: string): Promise<void> {
   const elsewhere = namesTheValue(program.lines('stdout'), value)
   holds(named === true, {
     ...advice,
-    got: elsewhere ? 'the line came on stdout' : said === '' ? 'it ended without a word' : `on stderr: ${said}`,
+    got: elsewhere
+      ? 'the line came on stdout'
+      : said === ''
+        ? 'it ended without a word'
+        : `on stderr: ${said}`,
     likely: elsewhere ? 'console.error writes to stderr, console.log to stdout' : undefined,
   })
 }
@@ -75,7 +86,9 @@ function served(program: Program) {
 
 /** A program may print the value as it came or as the number that it stands for. */
 function namesTheValue(lines: readonly string[], value: string): boolean {
-  return lines.some((line) => line.includes('WORKERS') && (line.includes(value) || line.includes(String(Number(value)))))
+  return lines.some(
+    (line) => line.includes('WORKERS') && (line.includes(value) || line.includes(String(Number(value)))),
+  )
 }
 
 function nonsense(value: string): string {
@@ -96,7 +109,8 @@ function nonsense(value: string): string {
 check('an affinity of one core gives one worker', async () => {
   await using program = await start({ core: oneAllowedCore(), expect: 1 })
   await expect(program).toHaveForked(1, {
-    likely: 'os.cpus() lists the cores of the machine; os.availableParallelism() counts those that this process may use',
+    likely:
+      'os.cpus() lists the cores of the machine; os.availableParallelism() counts those that this process may use',
     read: 'count-the-cores-that-you-may-use',
   })
 })
@@ -104,12 +118,17 @@ check('an affinity of one core gives one worker', async () => {
 check('ready is printed once, when the slowest worker listens', async () => {
   await using program = await start({ workers: 3, holdListen: 2, fresh: true, unready: true })
   const read = 'wait-for-every-worker-to-listen'
-  const advice = { read, repeat: program.command, expected: `ready: 3 workers on port ${program.port}, when all three listen at once` }
+  const advice = {
+    read,
+    repeat: program.command,
+    expected: `ready: 3 workers on port ${program.port}, when all three listen at once`,
+  }
   const isUnready = (): void => {
     holds(readyLines(program).length === 0, {
       ...advice,
       got: `“${readyLines(program)[0]}” while ${program.listening.length} of 3 workers listened`,
-      likely: 'it comes after the fork loop, on the online event, or counts listening events rather than workers that listen',
+      likely:
+        'it comes after the fork loop, on the online event, or counts listening events rather than workers that listen',
     })
   }
   holds((await program.heldWorker()) !== undefined, {
@@ -185,7 +204,8 @@ check('a taken port ends the program', async () => {
     within: seconds(3),
     code: 1,
     read,
-    likely: 'each worker that fails to listen dies and is replaced by one that fails too; the primary has to be told, and to end',
+    likely:
+      'each worker that fails to listen dies and is replaced by one that fails too; the primary has to be told, and to end',
   })
   holds(program.workers.length <= 3, {
     ...advice,
@@ -193,10 +213,13 @@ check('a taken port ends the program', async () => {
     got: `${program.workers.length} forks`,
     likely: 'a worker that cannot listen is replaced by one that cannot either',
   })
-  const named = await program.until(() => program.lines('stderr').find((line) => line.includes(String(port))), {
-    within: seconds(2),
-    alive: false,
-  })
+  const named = await program.until(
+    () => program.lines('stderr').find((line) => line.includes(String(port))),
+    {
+      within: seconds(2),
+      alive: false,
+    },
+  )
   holds(named !== undefined, {
     ...advice,
     expected: 'a line on stderr that names the port',
@@ -237,13 +260,17 @@ async function everyWorkerServes(program: Program): Promise<void> {
     over = true
     await Promise.all(clients)
   }
-  holds(wanted.every((pid) => met.has(pid)), {
-    expected: `all ${wanted.length} workers answer under load within 5 s`,
-    got: `${met.size} of them did`,
-    likely: 'a worker listens, but never gets to answer: it listens elsewhere, or its event loop is blocked',
-    read: 'replace-what-dies',
-    repeat: program.command,
-  })
+  holds(
+    wanted.every((pid) => met.has(pid)),
+    {
+      expected: `all ${wanted.length} workers answer under load within 5 s`,
+      got: `${met.size} of them did`,
+      likely:
+        'a worker listens, but never gets to answer: it listens elsewhere, or its event loop is blocked',
+      read: 'replace-what-dies',
+      repeat: program.command,
+    },
+  )
 }
 
 check('every page is rendered for its visitor', async () => {

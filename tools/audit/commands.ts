@@ -10,7 +10,11 @@ export interface Ran {
 }
 
 /** Runs it in the project's folder; the output is kept, not shown. */
-export function run(command: string, args: readonly string[], env: Record<string, string> = {}): Promise<Ran> {
+export function run(
+  command: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<Ran> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd: projectRoot,

@@ -10,11 +10,18 @@ const LEAST_MISTAKES = 7
 const LEAST_VARIANTS = 3
 
 export function auditFolders(tally: Tally): void {
-  const folders = (room: string): readonly string[] => readdirSync(join(projectRoot, room)).filter((name) => /^\d\d-/.test(name)).sort()
+  const folders = (room: string): readonly string[] =>
+    readdirSync(join(projectRoot, room))
+      .filter((name) => /^\d\d-/.test(name))
+      .sort()
   const slugs = folders('lessons')
   for (const room of ['solutions', 'checks']) {
     const same = JSON.stringify(folders(room)) === JSON.stringify(slugs)
-    tally.add(`${room}/ has the folders that lessons/ has`, same ? undefined : `${folders(room).join(' ')} and ${slugs.join(' ')}`, 0)
+    tally.add(
+      `${room}/ has the folders that lessons/ has`,
+      same ? undefined : `${folders(room).join(' ')} and ${slugs.join(' ')}`,
+      0,
+    )
   }
   for (const lesson of lessons()) tally.add(`${lesson.slug} is complete`, problemWith(lesson), 0)
 }
@@ -25,7 +32,8 @@ function problemWith(lesson: Lesson): string | undefined {
     if (!existsSync(file)) return `${inProject(file)} is missing`
   }
   if (!readFileSync(starter, 'utf8').includes('TODO')) return `${inProject(starter)} has no TODO`
-  if (readFileSync(lesson.solution, 'utf8').includes('TODO')) return `${inProject(lesson.solution)} has a TODO`
+  if (readFileSync(lesson.solution, 'utf8').includes('TODO'))
+    return `${inProject(lesson.solution)} has a TODO`
   const mistakes = programsIn(join(lesson.checks, 'mistakes')).length
   if (mistakes < LEAST_MISTAKES) return `${mistakes} mistakes, and ${LEAST_MISTAKES} are due`
   const variants = programsIn(join(lesson.checks, 'variants')).length

@@ -30,7 +30,8 @@ export async function main(args: readonly string[]): Promise<number> {
     await auditTexts(tally)
   }
   if (wants('commands')) await (await import('./command-line.ts')).auditCommands(tally)
-  if (wants('verdicts')) await auditVerdicts(tally, { ...(numbers && { numbers }), ...(filter && { filter }), update, more })
+  if (wants('verdicts'))
+    await auditVerdicts(tally, { ...(numbers && { numbers }), ...(filter && { filter }), update, more })
   console.log(`\n${tally.closingLine()}`)
   return tally.failed === 0 ? 0 : 1
 }
@@ -49,12 +50,19 @@ function read(args: readonly string[]) {
     })
     const numbers = values.lesson?.map(Number)
     const known = lessons().map((lesson) => lesson.number)
-    if (values.only !== undefined && !parts.includes(values.only)) throw new Error(`There is no part ${values.only}.`)
+    if (values.only !== undefined && !parts.includes(values.only))
+      throw new Error(`There is no part ${values.only}.`)
     const unknown = numbers?.find((number) => !known.includes(number))
     if (unknown !== undefined) throw new Error(`There is no lesson ${unknown}.`)
     // Naming a lesson or a program asks for verdicts.
     const asksForVerdicts = numbers !== undefined || values.program !== undefined || values.more
-    return { only: values.only ?? (asksForVerdicts ? 'verdicts' : undefined), numbers, filter: values.program, update: values.update, more: values.more }
+    return {
+      only: values.only ?? (asksForVerdicts ? 'verdicts' : undefined),
+      numbers,
+      filter: values.program,
+      update: values.update,
+      more: values.more,
+    }
   } catch (error) {
     console.error(`${error instanceof Error ? error.message : String(error)}\n\n${usage}`)
     return undefined
@@ -71,7 +79,8 @@ async function auditUnits(tally: Tally): Promise<void> {
   const started = performance.now()
   const { code, stdout, output } = await run('npx', ['vitest', 'run', '--reporter=json'], { NO_COLOR: '1' })
   const report = parse(stdout)
-  if (report === undefined) return tally.add('unit tests: vitest', output.slice(-4_000), performance.now() - started)
+  if (report === undefined)
+    return tally.add('unit tests: vitest', output.slice(-4_000), performance.now() - started)
   for (const file of report.testResults) {
     for (const test of file.assertionResults) {
       const problem = test.status === 'passed' ? undefined : test.failureMessages.join('\n') || test.status

@@ -22,10 +22,14 @@ export async function auditTexts(tally: Tally): Promise<void> {
 }
 
 function markdownFiles(): readonly string[] {
-  const top = readdirSync(projectRoot).filter((name) => name.endsWith('.md')).map((name) => join(projectRoot, name))
+  const top = readdirSync(projectRoot)
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => join(projectRoot, name))
   const tools = join(projectRoot, 'tools', 'README.md')
   const checks = join(projectRoot, 'checks', 'README.md')
-  return [...top, tools, checks, ...lessons().flatMap(({ readme, hints }) => [readme, hints])].filter((file) => existsSync(file))
+  return [...top, tools, checks, ...lessons().flatMap(({ readme, hints }) => [readme, hints])].filter(
+    (file) => existsSync(file),
+  )
 }
 
 function problemWithLinks(file: string): string | undefined {
@@ -35,20 +39,25 @@ function problemWithLinks(file: string): string | undefined {
     const [path = '', anchor] = href.split('#')
     const target = path === '' ? file : join(dirname(file), decodeURIComponent(path))
     if (!existsSync(target)) problems.push(`${href}: there is no such file`)
-    else if (anchor !== undefined && !anchorsOf(readFileSync(target, 'utf8')).includes(anchor)) problems.push(`${href}: there is no such heading`)
+    else if (anchor !== undefined && !anchorsOf(readFileSync(target, 'utf8')).includes(anchor))
+      problems.push(`${href}: there is no such heading`)
   }
   return problems.length === 0 ? undefined : problems.join('\n')
 }
 
 function linksOf(markdown: string): readonly string[] {
   const tokens = new MarkdownIt().parse(markdown, {}).flatMap((token) => token.children ?? [])
-  return tokens.flatMap((token) => [token.attrGet('href'), token.attrGet('src')]).filter((href) => href !== null)
+  return tokens
+    .flatMap((token) => [token.attrGet('href'), token.attrGet('src')])
+    .filter((href) => typeof href === 'string')
 }
 
 /** The names of a lesson's checks, as they are declared. */
 function checkNames(lesson: Lesson): readonly string[] {
   const source = readFileSync(lesson.check, 'utf8')
-  return [...source.matchAll(/^check\((['"])(.+)\1, async/gm)].map((match) => (match[2] ?? '').replaceAll(String.raw`\'`, "'"))
+  return [...source.matchAll(/^check\((['"])(.+)\1, async/gm)].map((match) =>
+    (match[2] ?? '').replaceAll(String.raw`\'`, "'"),
+  )
 }
 
 function problemWithHints(lesson: Lesson): string | undefined {
@@ -86,9 +95,14 @@ async function auditSnippets(tally: Tally, lesson: Lesson): Promise<void> {
       const file = join(folder, `snippet-${index}.mjs`)
       writeFileSync(file, fence.content)
       const next = fences[index + 1]
-      const printed = next?.info.trim() === 'text' && next.content.startsWith('prints') ? next.content : undefined
+      const printed =
+        next?.info.trim() === 'text' && next.content.startsWith('prints') ? next.content : undefined
       const line = (fence.map?.[0] ?? 0) + 1
-      tally.add(`snippet of ${lesson.slug}, line ${line}`, await problemWithSnippet(file, printed), performance.now() - started)
+      tally.add(
+        `snippet of ${lesson.slug}, line ${line}`,
+        await problemWithSnippet(file, printed),
+        performance.now() - started,
+      )
     }
   } finally {
     rmSync(folder, { recursive: true })

@@ -33,7 +33,8 @@ export function compareTranscript(path: string, text: string, update: boolean): 
     writeFileSync(path, text)
     return undefined
   }
-  if (pinned === undefined) return `no message is pinned in ${path}: run \`npm test -- --update\` and read what it writes`
+  if (pinned === undefined)
+    return `no message is pinned in ${path}: run \`npm test -- --update\` and read what it writes`
   return `the message is not the pinned one.\n--- pinned\n${pinned}--- now\n${text}`
 }
 

@@ -27,7 +27,11 @@ export async function auditVerdicts(tally: Tally, options: VerdictOptions = {}):
       if (options.filter !== undefined && !expectation.file.includes(options.filter)) continue
       const started = performance.now()
       const problem = await problemWith(grader, lesson, expectation, options.update === true)
-      tally.add(`${expectation.kind.padEnd(8)} ${inProject(expectation.file)}`, problem, performance.now() - started)
+      tally.add(
+        `${expectation.kind.padEnd(8)} ${inProject(expectation.file)}`,
+        problem,
+        performance.now() - started,
+      )
     }
   }
 }
@@ -47,14 +51,21 @@ async function problemWith(
 }
 
 function problemWithRight(result: LessonResult): string | undefined {
-  if (result.verdict !== 'passed') return `it is right, and the verdict is ${result.verdict}: ${describe(notPassed(result))}`
+  if (result.verdict !== 'passed')
+    return `it is right, and the verdict is ${result.verdict}: ${describe(notPassed(result))}`
   const skipped = result.checks.filter((check) => check.verdict === 'skipped')
-  if (process.env.CI === 'true' && skipped.length > 0) return `under CI nothing may be skipped: ${skipped[0]?.name}`
+  if (process.env.CI === 'true' && skipped.length > 0)
+    return `under CI nothing may be skipped: ${skipped[0]?.name}`
   return undefined
 }
 
-function problemWithWrong(result: LessonResult, { caughtBy, transcript }: Expectation, update: boolean): string | undefined {
-  if (result.verdict !== 'failed') return `it is wrong, and the verdict is ${result.verdict}: ${describe(notPassed(result))}`
+function problemWithWrong(
+  result: LessonResult,
+  { caughtBy, transcript }: Expectation,
+  update: boolean,
+): string | undefined {
+  if (result.verdict !== 'failed')
+    return `it is wrong, and the verdict is ${result.verdict}: ${describe(notPassed(result))}`
   const failed = result.checks.find((check) => check.verdict === 'failed')
   if (failed === undefined) return 'no check failed'
   if (caughtBy !== undefined && failed.name !== caughtBy) {

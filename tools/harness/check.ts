@@ -95,7 +95,10 @@ export async function tellTrial(trial: unknown): Promise<void> {
 }
 
 /** A claim that does not fit a matcher: a Mismatch unless it holds. */
-export function holds(condition: boolean, finding: ConstructorParameters<typeof Mismatch>[0]): asserts condition {
+export function holds(
+  condition: boolean,
+  finding: ConstructorParameters<typeof Mismatch>[0],
+): asserts condition {
   if (!condition) throw new Mismatch(finding)
 }
 

@@ -33,7 +33,8 @@ function comparePages(
   wanted: Answer | NoAnswer | undefined,
   read: string,
 ): void {
-  if (page === undefined || wanted === undefined || !wanted.ok) throw new Error('the reference did not answer')
+  if (page === undefined || wanted === undefined || !wanted.ok)
+    throw new Error('the reference did not answer')
   const repeat = program.commandWith(pathOf(visitor))
   const type = page.headers['content-type'] ?? 'none'
   if (!/^text\/html; ?charset="?utf-8"?$/i.test(type)) {
@@ -65,7 +66,11 @@ function firstDifference(got: string, wanted: string): string {
 }
 
 /** Unknown paths answer 404, other methods on a known GET route 405, and the same processes go on serving. */
-export async function refusesOddRequests(program: Program, known: readonly string[], read: string): Promise<void> {
+export async function refusesOddRequests(
+  program: Program,
+  known: readonly string[],
+  read: string,
+): Promise<void> {
   const before = program.workers.length
   const longer = known.filter((path) => path !== '/').map((path) => `${path}er`)
   for (const path of ['/nowhere', '//', '///', '/%', '/nowhere?visitor=%', ...longer]) {
@@ -115,4 +120,3 @@ export async function endsOnSigterm(program: Program, read: string): Promise<voi
     likely: 'a worker ignores that its primary has gone, or a child process is detached',
   })
 }
-

@@ -33,9 +33,12 @@ export async function expectCost(
     const low = decide(ratio, bounds.atLeast, rounds.length)
     const high = decide(ratio, bounds.atMost, rounds.length)
     if (low === 'above' && high === 'below') return
-    if (low === 'below' || high === 'above') throw new Mismatch(finding(program, request, ratio.share, advice, low === 'below'))
+    if (low === 'below' || high === 'above')
+      throw new Mismatch(finding(program, request, ratio.share, advice, low === 'below'))
     if (rounds.length === LAST_LOOK) {
-      throw new Inconclusive(`After ${LAST_LOOK} rounds the cost lies between ${ratio.low.toFixed(2)} and ${ratio.high.toFixed(2)} of the due: this machine is too busy to tell.`)
+      throw new Inconclusive(
+        `After ${LAST_LOOK} rounds the cost lies between ${ratio.low.toFixed(2)} and ${ratio.high.toFixed(2)} of the due: this machine is too busy to tell.`,
+      )
     }
   }
 }
@@ -53,7 +56,11 @@ function renderPath(visitor: string): string {
 }
 
 /** CPU ms of so many requests, one after another. */
-async function costOf(program: Program, path: (visitor: string) => string, requests: number): Promise<number> {
+async function costOf(
+  program: Program,
+  path: (visitor: string) => string,
+  requests: number,
+): Promise<number> {
   const before = await cpuOf(program)
   for (let sent = 0; sent < requests; sent += 1) {
     await program.get(path(nextVisitor()))

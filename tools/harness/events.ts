@@ -27,7 +27,11 @@ export type ProgramEvent =
   | (Seen & { readonly type: 'ended'; readonly code: number | null; readonly signal: string | null })
   | (Seen & { readonly type: 'closed' })
   | (Seen & { readonly type: 'line'; readonly stream: 'stdout' | 'stderr'; readonly text: string })
-  | (Seen & { readonly type: 'limit'; readonly limit: 'processes' | 'memory' | 'output'; readonly value: number })
+  | (Seen & {
+      readonly type: 'limit'
+      readonly limit: 'processes' | 'memory' | 'output'
+      readonly value: number
+    })
   /** A process has loaded its observer, or its connection has gone. */
   | (Observed & { readonly type: 'hello'; readonly ppid: number; readonly worker: number | null })
   | (Observed & { readonly type: 'gone' })

@@ -116,7 +116,13 @@ class WarmGrader implements Grader {
     const started = performance.now()
     onEvent({ type: 'lesson-started', slug })
     const record = this.#reporter.follow(slug, started, onEvent)
-    const session: Session = { root: this.#root, keeper: await keeper.address, files: { [slug]: file }, ...(only !== undefined && { only }), ...(trials !== undefined && { trials }) }
+    const session: Session = {
+      root: this.#root,
+      keeper: await keeper.address,
+      files: { [slug]: file },
+      ...(only !== undefined && { only }),
+      ...(trials !== undefined && { trials }),
+    }
     const project = vitest.getRootProject()
     project.provide('everyCore', session)
     await vitest.runTestSpecifications([project.createSpecification(subject.check)], false)
@@ -191,8 +197,14 @@ async function loadVitest(root: string, reporter: EventReporter): Promise<Vitest
   )
 }
 
-function summary(root: string, lessons: readonly LessonResult[], startedAt: Date, durationMs: number): Results {
-  const count = (verdict: LessonResult['verdict']): number => lessons.filter((one) => one.verdict === verdict).length
+function summary(
+  root: string,
+  lessons: readonly LessonResult[],
+  startedAt: Date,
+  durationMs: number,
+): Results {
+  const count = (verdict: LessonResult['verdict']): number =>
+    lessons.filter((one) => one.verdict === verdict).length
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
   return {
     workshop: version,

@@ -46,7 +46,11 @@ export interface NoAnswer {
 }
 
 /** Sends one request. Never rejects. */
-export function fetchFrom(port: number, path: string, options: RequestOptions = {}): Promise<Answer | NoAnswer> {
+export function fetchFrom(
+  port: number,
+  path: string,
+  options: RequestOptions = {},
+): Promise<Answer | NoAnswer> {
   const { method = 'GET', headers = {}, body, agent, within = 10_000 } = options
   const start = patientNow()
   return new Promise((resolve) => {

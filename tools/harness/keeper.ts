@@ -33,9 +33,13 @@ export function startKeeper(): OwnKeeper {
   })
   child.unref()
   child.stdin.on('error', () => {})
-  const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()).once('error', () => resolve()))
+  const gone = new Promise<void>((resolve) =>
+    child.once('exit', () => resolve()).once('error', () => resolve()),
+  )
   const address = new Promise<KeeperAddress>((resolve, reject) => {
-    createInterface({ input: child.stdout }).once('line', (line) => resolve(JSON.parse(line) as KeeperAddress))
+    createInterface({ input: child.stdout }).once('line', (line) =>
+      resolve(JSON.parse(line) as KeeperAddress),
+    )
     void gone.then(() => {
       reject(new EnvironmentProblem('The keeper of processes did not start', 'Run `npm run doctor`.'))
     })
@@ -70,7 +74,9 @@ export class Keeper implements Disposable {
   static async connect({ port, token }: KeeperAddress): Promise<Keeper> {
     const socket = connect(port, '127.0.0.1').setNoDelay(true)
     await new Promise<void>((resolve, reject) => {
-      socket.once('connect', () => resolve()).once('error', () => reject(new Cancelled('the keeper has gone')))
+      socket
+        .once('connect', () => resolve())
+        .once('error', () => reject(new Cancelled('the keeper has gone')))
     })
     const keeper = new Keeper(socket)
     socket.on('error', () => socket.destroy())

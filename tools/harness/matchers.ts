@@ -21,7 +21,11 @@ interface ProgramMatchers {
   /** At least this share of the available speed-up; see share.ts. */
   toGetShare(threshold: number, advice: { readonly read: string }): Promise<void>
   /** One core's throughput: at least this ratio of a plain process, at most this share of a cluster's gain. */
-  toUseOneCore(bounds: { readonly ratio: number; readonly share: number; readonly read: string }): Promise<void>
+  toUseOneCore(bounds: {
+    readonly ratio: number
+    readonly share: number
+    readonly read: string
+  }): Promise<void>
 }
 
 declare module 'vitest' {
@@ -44,14 +48,17 @@ expect.extend({
   },
 
   async toReplace(program: Program, lost: LostWorker, { within, ...advice }: { within: number } & Advice) {
-    const since = (): readonly Worker[] => program.workers.filter((worker) => worker.forkedSeq > lost.lostAfter)
+    const since = (): readonly Worker[] =>
+      program.workers.filter((worker) => worker.forkedSeq > lost.lostAfter)
     const listening = (): Worker | undefined => since().find((worker) => worker.state === 'listening')
     const replacement = await program.until(listening, { within })
     if (replacement === undefined) {
       throw new Mismatch({
         expected: `a killed worker is replaced, and the replacement listens within ${within / 1000} s`,
-        got: since().length === 0 ? 'no worker was forked after the death' : 'its replacement does not listen',
-        likely: "nothing listens for the 'exit' event of the cluster, or it was only added to the first workers",
+        got:
+          since().length === 0 ? 'no worker was forked after the death' : 'its replacement does not listen',
+        likely:
+          "nothing listens for the 'exit' event of the cluster, or it was only added to the first workers",
         ...advice,
         repeat: program.command,
       })

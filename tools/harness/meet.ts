@@ -25,8 +25,13 @@ export async function meetEveryWorker(
       if (!answer.ok) await pause(20)
     }
   }
-  const clients = wanted.flatMap(() => [ask(path, true), ask('/render?visitor=load', false), ask('/render?visitor=load', false)])
-  const met = (): readonly number[] => wanted.filter((pid) => answers.some((answer) => answer.servedBy?.pid === pid))
+  const clients = wanted.flatMap(() => [
+    ask(path, true),
+    ask('/render?visitor=load', false),
+    ask('/render?visitor=load', false),
+  ])
+  const met = (): readonly number[] =>
+    wanted.filter((pid) => answers.some((answer) => answer.servedBy?.pid === pid))
   try {
     await program.until(() => met().length === wanted.length || undefined, { within })
   } finally {
@@ -40,7 +45,9 @@ export async function meetEveryWorker(
     got: unseen
       ? 'answers came from a process that the checker cannot see into'
       : `${met().length} of them did; the answers came from ${describeServers(answers)}`,
-    likely: unseen ? 'workers have to inherit NODE_OPTIONS, through which the checker looks into them' : likely,
+    likely: unseen
+      ? 'workers have to inherit NODE_OPTIONS, through which the checker looks into them'
+      : likely,
     read,
     repeat: program.command,
   })
@@ -48,7 +55,9 @@ export async function meetEveryWorker(
 
 /** `2 workers`, `the primary`, … */
 function describeServers(answers: readonly Answer[]): string {
-  const servers = new Map(answers.flatMap(({ servedBy }) => (servedBy === undefined ? [] : [[servedBy.pid, servedBy]])))
+  const servers = new Map(
+    answers.flatMap(({ servedBy }) => (servedBy === undefined ? [] : [[servedBy.pid, servedBy]])),
+  )
   const workers = [...servers.values()].filter((server) => server.role === 'worker').length
   const names = [
     ...(workers > 0 ? [`${workers} ${workers === 1 ? 'worker' : 'workers'}`] : []),

@@ -22,7 +22,9 @@ const NOT_INHERITED =
   /^(PORT|WORKERS|ADMIN_PORT|ADMIN_TOKEN|SIGNING_KEY|DATA_DIR|REDIS_URL|\w+_MS|MAX_RSS_MB|CRASH_ON_BOOT|NODE_.*|TSX_.*|npm_.*|VITEST.*|EVERY_CORE_.*|FORCE_COLOR|DEBUG|UV_.*|TEST|VITE_.*|MODE|PROD|DEV|SSR|BASE_URL)$/
 
 export function inheritedEnvironment(): Record<string, string> {
-  const entries = Object.entries(process.env).filter(([name, value]) => value !== undefined && !NOT_INHERITED.test(name))
+  const entries = Object.entries(process.env).filter(
+    ([name, value]) => value !== undefined && !NOT_INHERITED.test(name),
+  )
   return Object.fromEntries(entries) as Record<string, string>
 }
 
@@ -30,7 +32,10 @@ export function inheritedEnvironment(): Record<string, string> {
 export function planFor(root: string, file: string, options: StartOptions = {}): Plan {
   const { workers, env = {}, port, core, holdListen, countMessages } = options
   const node = [process.execPath, '--import', 'tsx', relativeFile(root, file)]
-  const observerOptions = { ...(holdListen !== undefined && { holdListen }), ...(countMessages && { countMessages }) }
+  const observerOptions = {
+    ...(holdListen !== undefined && { holdListen }),
+    ...(countMessages && { countMessages }),
+  }
   return {
     argv: core === undefined ? node : ['taskset', '-c', String(core), ...node],
     cwd: root,

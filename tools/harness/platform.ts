@@ -8,7 +8,8 @@ import type { Program } from './program.ts'
 
 /** The number of a core that this process may run on; ends the check as skipped where affinity cannot be set. */
 export function oneAllowedCore(): number {
-  if (process.platform !== 'linux') skip('Only Linux lets a program be bound to one core from outside (taskset).')
+  if (process.platform !== 'linux')
+    skip('Only Linux lets a program be bound to one core from outside (taskset).')
   try {
     execFileSync('taskset', ['--version'], { stdio: 'ignore' })
   } catch {
@@ -47,6 +48,7 @@ export function noteOldNames(program: Program): void {
     ['isMaster', 'isPrimary'],
     ['setupMaster', 'setupPrimary'],
   ] as const) {
-    if (new RegExp(String.raw`\b${old}\b`).test(source)) note(`cluster.${old} is the old name of cluster.${name} (deprecated since Node 16).`)
+    if (new RegExp(String.raw`\b${old}\b`).test(source))
+      note(`cluster.${old} is the old name of cluster.${name} (deprecated since Node 16).`)
   }
 }

@@ -49,7 +49,10 @@ export class Program implements AsyncDisposable {
     release: (program: Program) => Promise<void>,
   ): Promise<Program> {
     const program = new Program(keeper, identity, release)
-    const { events } = await keeper.request<{ events: readonly ProgramEvent[] }>({ do: 'history', key: identity.key })
+    const { events } = await keeper.request<{ events: readonly ProgramEvent[] }>({
+      do: 'history',
+      key: identity.key,
+    })
     const since = program.#events.splice(0)
     const last = events.at(-1)?.seq ?? 0
     program.#events.push(...events, ...since.filter((event) => event.seq > last))
@@ -109,7 +112,10 @@ export class Program implements AsyncDisposable {
   }
 
   /** An answer with this status, or a Mismatch that says what came. */
-  async get(path: string, options: RequestOptions & Partial<Finding> & { status?: number } = {}): Promise<Answer> {
+  async get(
+    path: string,
+    options: RequestOptions & Partial<Finding> & { status?: number } = {},
+  ): Promise<Answer> {
     const { status = 200, likely, read, expected, repeat } = options
     const answer = await this.fetch(path, options)
     if (answer.ok && answer.status === status) return answer
@@ -117,7 +123,9 @@ export class Program implements AsyncDisposable {
     const method = options.method ?? 'GET'
     throw new Mismatch({
       expected: expected ?? `${method} ${path} answers ${status}`,
-      got: answer.ok ? `it answered ${answer.status} ${answer.text.slice(0, 120)}`.trim() : this.#withoutAnswer(answer),
+      got: answer.ok
+        ? `it answered ${answer.status} ${answer.text.slice(0, 120)}`.trim()
+        : this.#withoutAnswer(answer),
       likely,
       read,
       repeat: repeat ?? this.commandWith(path, method),
@@ -180,7 +188,9 @@ export class Program implements AsyncDisposable {
     const usage = await this.usage()
     if (usage.source !== 'kernel') return 2
     const main = usage.processes.flatMap(({ pid, threads }) => threads.filter(({ id }) => id === pid))
-    const factors = main.filter(({ cpuMs }) => cpuMs > 20).map(({ cpuMs, waitMs }) => (cpuMs + waitMs) / cpuMs)
+    const factors = main
+      .filter(({ cpuMs }) => cpuMs > 20)
+      .map(({ cpuMs, waitMs }) => (cpuMs + waitMs) / cpuMs)
     return Math.max(1, ...factors)
   }
 

@@ -27,7 +27,8 @@ export async function settle(program: Program, workers: number): Promise<void> {
     if (workers === 0 && servesItself(program)) return 'elsewhere'
     const quiet = patientNow() - quietSince
     // It may have looked whether the port is free, and fork next.
-    if (workers > 0 && servesItself(program) && program.workers.length === 0 && quiet > SHORT_QUIET) return 'primary'
+    if (workers > 0 && servesItself(program) && program.workers.length === 0 && quiet > SHORT_QUIET)
+      return 'primary'
     const onTheWay = program.workers.some((worker) => worker.state === 'forked' || worker.state === 'online')
     const began = program.listening.length > 0 || program.eventsOf('server-listening').length > 0
     return began && !onTheWay && quiet > QUIET ? 'quiet' : undefined
@@ -43,7 +44,9 @@ function listeningOnPort(program: Program, workers: number): boolean {
 }
 
 function servesItself(program: Program): boolean {
-  const opened = program.eventsOf('server-listening').filter(({ pid, serves }) => pid === program.pid && serves)
+  const opened = program
+    .eventsOf('server-listening')
+    .filter(({ pid, serves }) => pid === program.pid && serves)
   const closed = program.events.filter((event) => event.type === 'server-closed' && event.pid === program.pid)
   return opened.length > closed.length
 }

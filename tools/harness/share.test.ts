@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'vitest'
-import { decide, estimateRatio, estimateShare, LAST_LOOK, studentQuantile, type Decision, type Round } from './share.ts'
+import {
+  decide,
+  estimateRatio,
+  estimateShare,
+  LAST_LOOK,
+  studentQuantile,
+  type Decision,
+  type Round,
+} from './share.ts'
 
 describe("Student's quantile", () => {
   // R: qt(p, df)
@@ -37,19 +45,25 @@ describe('of 4,000 simulated gradings', () => {
     { share: 0, spread: 0.05, stalls: 0, right: 'below', open: 0.005 },
     { share: 0.1, spread: 0.12, stalls: 0.02, right: 'below', open: 0.15 },
     { share: 0.1, spread: 0.2, stalls: 0.02, right: 'below', open: 1 },
-  ] as const)('a share of $share with a spread of $spread is hardly ever misjudged', ({ right, open, ...machine }) => {
-    const random = mulberry(7)
-    const decisions = Array.from({ length: 4_000 }, () => simulate(random, machine).decision)
-    const wrong = decisions.filter((decision) => decision !== right && decision !== 'more').length
-    const undecided = decisions.filter((decision) => decision === 'more').length
-    expect(wrong).toBeLessThanOrEqual(2)
-    expect(undecided / decisions.length).toBeLessThanOrEqual(open)
-  })
+  ] as const)(
+    'a share of $share with a spread of $spread is hardly ever misjudged',
+    ({ right, open, ...machine }) => {
+      const random = mulberry(7)
+      const decisions = Array.from({ length: 4_000 }, () => simulate(random, machine).decision)
+      const wrong = decisions.filter((decision) => decision !== right && decision !== 'more').length
+      const undecided = decisions.filter((decision) => decision === 'more').length
+      expect(wrong).toBeLessThanOrEqual(2)
+      expect(undecided / decisions.length).toBeLessThanOrEqual(open)
+    },
+  )
 })
 
 test('at the threshold itself the error over all looks stays below half a percent each way', () => {
   const random = mulberry(11)
-  const decisions = Array.from({ length: 4_000 }, () => simulate(random, { share: 0.7, spread: 0.05 }).decision)
+  const decisions = Array.from(
+    { length: 4_000 },
+    () => simulate(random, { share: 0.7, spread: 0.05 }).decision,
+  )
   for (const side of ['above', 'below'] as const) {
     expect(decisions.filter((decision) => decision === side).length).toBeLessThanOrEqual(20)
   }
@@ -70,7 +84,10 @@ interface Machine {
 }
 
 /** One grading at a threshold of 0.7 on two cores. */
-function simulate(random: () => number, { share, spread, stalls = 0 }: Machine): { decision: Decision; rounds: number } {
+function simulate(
+  random: () => number,
+  { share, spread, stalls = 0 }: Machine,
+): { decision: Decision; rounds: number } {
   const rounds: Round[] = []
   const slice = (rate: number): number => {
     const stall = random() < stalls ? 1 - 0.6 * random() : 1

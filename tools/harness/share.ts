@@ -101,7 +101,9 @@ export function mean(values: readonly number[]): number {
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b)
   const middle = sorted.length >> 1
-  return sorted.length % 2 === 1 ? (sorted[middle] ?? 0) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2
+  return sorted.length % 2 === 1
+    ? (sorted[middle] ?? 0)
+    : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2
 }
 
 /**
@@ -125,7 +127,9 @@ export function studentQuantile(probability: number, freedom: number): number {
     y = Math.expm1(a * y * y)
   } else {
     y =
-      ((1 / (((freedom + 6) / (freedom * y) - 0.089 * d - 0.822) * (freedom + 2) * 3) + 0.5 / (freedom + 4)) * y - 1) *
+      ((1 / (((freedom + 6) / (freedom * y) - 0.089 * d - 0.822) * (freedom + 2) * 3) + 0.5 / (freedom + 4)) *
+        y -
+        1) *
         ((freedom + 1) / (freedom + 2)) +
       1 / y
   }
@@ -136,11 +140,13 @@ export function studentQuantile(probability: number, freedom: number): number {
 function normalQuantile(probability: number): number {
   const q = Math.sqrt(-2 * Math.log(1 - probability))
   const high =
-    (((((-7.784894002430293e-3 * q - 0.3223964580411365) * q - 2.400758277161838) * q - 2.549732539343734) * q +
+    (((((-7.784894002430293e-3 * q - 0.3223964580411365) * q - 2.400758277161838) * q - 2.549732539343734) *
+      q +
       4.374664141464968) *
       q +
       2.938163982698783) /
-    ((((7.784695709041462e-3 * q + 0.3224671290700398) * q + 2.445134137142996) * q + 3.754408661907416) * q + 1)
+    ((((7.784695709041462e-3 * q + 0.3224671290700398) * q + 2.445134137142996) * q + 3.754408661907416) * q +
+      1)
   if (probability > 0.97575) return -high
   const r = probability - 0.5
   const s = r * r

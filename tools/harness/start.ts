@@ -38,8 +38,17 @@ export async function startOther(file: string, options: StartOptions = {}): Prom
 export async function startTool(script: string): Promise<Program> {
   const { root } = session()
   const care = await keeper()
-  const plan = { argv: [process.execPath, script], cwd: root, env: inheritedEnvironment(), observed: false, input: true }
-  const { key, port, pid } = await care.request<{ key: string; port: number; pid: number }>({ do: 'start', plan })
+  const plan = {
+    argv: [process.execPath, script],
+    cwd: root,
+    env: inheritedEnvironment(),
+    observed: false,
+    input: true,
+  }
+  const { key, port, pid } = await care.request<{ key: string; port: number; pid: number }>({
+    do: 'start',
+    plan,
+  })
   const identity = { key, port, pid, file: script, options: {}, command: `node ${script}` }
   return Program.hold(care, identity, (program) => program.end())
 }
@@ -61,7 +70,9 @@ function expectedWorkers({ workers }: StartOptions): number {
 
 function take(options: StartOptions): Program | undefined {
   const wanted = shellCommand(session().root, fileUnderCheck(), options)
-  const index = idle.findIndex((program) => program.command === wanted && program.identity.file === fileUnderCheck())
+  const index = idle.findIndex(
+    (program) => program.command === wanted && program.identity.file === fileUnderCheck(),
+  )
   return index < 0 ? undefined : idle.splice(index, 1)[0]
 }
 

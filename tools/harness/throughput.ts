@@ -5,7 +5,16 @@ import type { Slice } from './grading.ts'
 import { cores } from './plans.ts'
 import { Inconclusive, Mismatch } from './problems.ts'
 import type { Program } from './program.ts'
-import { decide, estimateRatio, estimateShare, estimateSpeedUp, LAST_LOOK, mean, type Estimate, type Round } from './share.ts'
+import {
+  decide,
+  estimateRatio,
+  estimateShare,
+  estimateSpeedUp,
+  LAST_LOOK,
+  mean,
+  type Estimate,
+  type Round,
+} from './share.ts'
 import { measureSlice, openLoad, type Load, type Measured } from './slices.ts'
 import { startReference } from './reference.ts'
 import { session } from './session.ts'
@@ -101,7 +110,8 @@ export async function expectOneCore(
   }
   if (decide(full, ratio, count) === 'more') throw new Inconclusive(undecided(full, ratio, rounds))
   if (!alone && decide(more, share, count) === 'more') throw new Inconclusive(undecided(more, share, rounds))
-  const speedUp = mean(rounds.undisturbed.map((round) => round.ideal)) / mean(rounds.undisturbed.map((round) => round.one))
+  const speedUp =
+    mean(rounds.undisturbed.map((round) => round.ideal)) / mean(rounds.undisturbed.map((round) => round.one))
   note(`A cluster of ${workers} workers reaches ${speedUp.toFixed(2)} times this rate on the same cores.`)
 }
 
@@ -126,7 +136,11 @@ async function measure(yours: Program, workers: number, isOver: Judge): Promise<
 const order = ['one', 'ideal', 'yours'] as const
 
 /** Rounds until the test is over, or 24 of them. */
-async function takeTurns(load: Load, programs: Readonly<Record<Slice['program'], Program>>, isOver: Judge): Promise<Rounds> {
+async function takeTurns(
+  load: Load,
+  programs: Readonly<Record<Slice['program'], Program>>,
+  isOver: Judge,
+): Promise<Rounds> {
   const slices: Record<Slice['program'], Measured[]> = { one: [], ideal: [], yours: [] }
   const undisturbed: Round[] = []
   while (undisturbed.length < LAST_LOOK) {
@@ -169,9 +183,13 @@ function report(rounds: Rounds, threshold: number, estimate: Estimate, workers: 
     accounted: round(estimate.share, 2),
   }
   measured(result)
-  const generator = mean(Object.values(rounds.slices).flatMap((slices) => slices.map((slice) => slice.generatorShare)))
+  const generator = mean(
+    Object.values(rounds.slices).flatMap((slices) => slices.map((slice) => slice.generatorShare)),
+  )
   if (generator > 0.85) {
-    note(`The load generator used ${Math.round(generator * 100)} % of a core: faster programs could not be told apart.`)
+    note(
+      `The load generator used ${Math.round(generator * 100)} % of a core: faster programs could not be told apart.`,
+    )
   }
 }
 
@@ -204,13 +222,16 @@ function undecided(estimate: Estimate, threshold: number, rounds: Rounds): strin
 
 function likelyLoss(parallel: number, efficiency: number, workers: number): string {
   if (parallel < 1.3) return 'one process does all the work: the others get no connections, or pass them on'
-  if (efficiency < 0.75) return 'a request costs more CPU time than one render: work is done twice, or handed around'
-  if (parallel < workers * 0.7) return `the load is carried by ${parallel.toFixed(1)} processes, not by ${workers}`
+  if (efficiency < 0.75)
+    return 'a request costs more CPU time than one render: work is done twice, or handed around'
+  if (parallel < workers * 0.7)
+    return `the load is carried by ${parallel.toFixed(1)} processes, not by ${workers}`
   return 'workers wait while requests queue: a lock, a turn, or a timer stands between them'
 }
 
 function describeRates(rounds: Rounds): string {
-  const rate = (name: Slice['program']): string => mean(rounds.slices[name].map((slice) => slice.rate)).toFixed(0)
+  const rate = (name: Slice['program']): string =>
+    mean(rounds.slices[name].map((slice) => slice.rate)).toFixed(0)
   return `one process served ${rate('one')} requests a second, the plain cluster ${rate('ideal')}, yours ${rate('yours')}`
 }
 

@@ -44,7 +44,9 @@ export function usedBetween(before: Usage, after: Usage): Used {
   const lists = new Set<string | undefined>()
   let wantedMs = 0
   for (const { pid, threads, cores } of after.processes) {
-    const earlier = new Map(before.processes.find((process) => process.pid === pid)?.threads.map((one) => [one.id, one]))
+    const earlier = new Map(
+      before.processes.find((process) => process.pid === pid)?.threads.map((one) => [one.id, one]),
+    )
     const used = threads.map(({ id, cpuMs, waitMs }) => ({
       cpuMs: cpuMs - (earlier.get(id)?.cpuMs ?? 0),
       waitMs: waitMs - (earlier.get(id)?.waitMs ?? 0),
@@ -58,7 +60,14 @@ export function usedBetween(before: Usage, after: Usage): Used {
     }
   }
   const cpuMs = [...cpuByProcess.values()].reduce((sum, cpu) => sum + cpu, 0)
-  return { timeMs, cpuMs, wantedMs, cpuByProcess, idleMs: after.idleMs - before.idleMs, allowed: coresIn(lists) }
+  return {
+    timeMs,
+    cpuMs,
+    wantedMs,
+    cpuByProcess,
+    idleMs: after.idleMs - before.idleMs,
+    allowed: coresIn(lists),
+  }
 }
 
 /** How many cores are in any of these lists. */

@@ -73,7 +73,9 @@ function sendJson(response: ServerResponse, body: object): void {
 }
 
 function sendPage(response: ServerResponse, html: string): void {
-  response.writeHead(200, { 'content-type': 'text/html; charset=utf-8', 'content-length': html.length }).end(html)
+  response
+    .writeHead(200, { 'content-type': 'text/html; charset=utf-8', 'content-length': html.length })
+    .end(html)
 }
 
 function refuse(response: ServerResponse, status: 404 | 405): void {

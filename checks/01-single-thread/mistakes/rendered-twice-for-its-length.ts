@@ -12,11 +12,14 @@ const port = Number(process.env.PORT || 8000)
 
 const routes = new Map<string, Route>([
   ['/', (_query, response) => sendJson(response, { pid: process.pid, uptimeMs: uptimeMs() })],
-  ['/render', (query, response) => {
-    const visitor = query.get('visitor') ?? 'stranger'
-    response.setHeader('content-length', Buffer.byteLength(renderHandbook(visitor)))
-    sendPage(response, renderHandbook(visitor))
-  }],
+  [
+    '/render',
+    (query, response) => {
+      const visitor = query.get('visitor') ?? 'stranger'
+      response.setHeader('content-length', Buffer.byteLength(renderHandbook(visitor)))
+      sendPage(response, renderHandbook(visitor))
+    },
+  ],
   ['/report', async (_query, response) => sendJson(response, await report())],
   ['/lag', (_query, response) => sendJson(response, lag())],
 ])

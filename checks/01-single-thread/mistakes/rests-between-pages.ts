@@ -14,12 +14,15 @@ let turn: Promise<unknown> = Promise.resolve()
 
 const routes = new Map<string, Route>([
   ['/', (_query, response) => sendJson(response, { pid: process.pid, uptimeMs: uptimeMs() })],
-  ['/render', (query, response) => {
-    turn = turn.then(async () => {
-      sendPage(response, renderHandbook(query.get('visitor') ?? 'stranger'))
-      await rest(20)
-    })
-  }],
+  [
+    '/render',
+    (query, response) => {
+      turn = turn.then(async () => {
+        sendPage(response, renderHandbook(query.get('visitor') ?? 'stranger'))
+        await rest(20)
+      })
+    },
+  ],
   ['/report', async (_query, response) => sendJson(response, await report())],
   ['/lag', (_query, response) => sendJson(response, lag())],
 ])

@@ -15,11 +15,14 @@ let lastPage: Promise<string> | undefined
 
 const routes = new Map<string, Route>([
   ['/', (_query, response) => sendJson(response, { pid: process.pid, uptimeMs: uptimeMs() })],
-  ['/render', async (query, response) => {
-    lastVisitor = query.get('visitor') ?? 'stranger'
-    lastPage = nextTurn().then(() => renderHandbook(lastVisitor))
-    sendPage(response, await lastPage)
-  }],
+  [
+    '/render',
+    async (query, response) => {
+      lastVisitor = query.get('visitor') ?? 'stranger'
+      lastPage = nextTurn().then(() => renderHandbook(lastVisitor))
+      sendPage(response, await lastPage)
+    },
+  ],
   ['/report', async (_query, response) => sendJson(response, await report())],
   ['/lag', (_query, response) => sendJson(response, lag())],
 ])

@@ -12,7 +12,11 @@ const port = Number(process.env.PORT || 8000)
 
 const routes = new Map<string, Route>([
   ['/', (_query, response) => sendJson(response, { pid: process.pid, uptimeMs: uptimeMs() })],
-  ['/render', (query, response) => sendPage(response, renderHandbook(query.toString().split('visitor=')[1] ?? 'stranger'))],
+  [
+    '/render',
+    (query, response) =>
+      sendPage(response, renderHandbook(query.toString().split('visitor=')[1] ?? 'stranger')),
+  ],
   ['/report', async (_query, response) => sendJson(response, await report())],
   ['/lag', (_query, response) => sendJson(response, lag())],
 ])

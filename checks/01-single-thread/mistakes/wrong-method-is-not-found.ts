@@ -12,7 +12,10 @@ const port = Number(process.env.PORT || 8000)
 
 const routes = new Map<string, Route>([
   ['GET /', (_query, response) => sendJson(response, { pid: process.pid, uptimeMs: uptimeMs() })],
-  ['GET /render', (query, response) => sendPage(response, renderHandbook(query.get('visitor') ?? 'stranger'))],
+  [
+    'GET /render',
+    (query, response) => sendPage(response, renderHandbook(query.get('visitor') ?? 'stranger')),
+  ],
   ['GET /report', async (_query, response) => sendJson(response, await report())],
   ['GET /lag', (_query, response) => sendJson(response, lag())],
 ])

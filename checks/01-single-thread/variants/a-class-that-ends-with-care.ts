@@ -16,7 +16,9 @@ class Meter {
   read(): object {
     const now = performance.eventLoopUtilization()
     const { utilization } = performance.eventLoopUtilization(now, this.#since)
-    const [p99Ms, maxMs] = [this.#delay.percentile(99), this.#delay.max].map((ns) => Math.round(ns / 1e3) / 1e3)
+    const [p99Ms, maxMs] = [this.#delay.percentile(99), this.#delay.max].map(
+      (ns) => Math.round(ns / 1e3) / 1e3,
+    )
     this.#since = now
     this.#delay.reset()
     return { p99Ms, maxMs, utilization: Number(utilization.toFixed(3)) || 0 }
@@ -44,7 +46,8 @@ class Handbook {
     const path = url.split('?')[0]
     const known = path === '/' || path === '/render' || path === '/report' || path === '/lag'
     if (!known) return void response.writeHead(404).end('Not found')
-    if (request.method !== 'GET' && request.method !== 'HEAD') return void response.writeHead(405).end('Not allowed')
+    if (request.method !== 'GET' && request.method !== 'HEAD')
+      return void response.writeHead(405).end('Not allowed')
     if (path === '/') return this.#send(response, { pid: process.pid, uptimeMs: Date.now() - this.#born })
     if (path === '/lag') return this.#send(response, this.#meter.read())
     if (path === '/report') return void this.#report().then((report) => this.#send(response, report))
@@ -63,7 +66,9 @@ class Handbook {
   }
 
   #send(response: ServerResponse, body: object): void {
-    response.writeHead(200, { 'content-type': 'application/json; charset=utf-8' }).end(`${JSON.stringify(body)}\n`)
+    response
+      .writeHead(200, { 'content-type': 'application/json; charset=utf-8' })
+      .end(`${JSON.stringify(body)}\n`)
   }
 }
 

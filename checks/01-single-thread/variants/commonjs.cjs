@@ -11,7 +11,12 @@ delay.enable()
 let seen = performance.eventLoopUtilization()
 
 /** @type {{ [path: string]: (request: http.IncomingMessage, response: http.ServerResponse) => void }} */
-const routes = Object.assign(Object.create(null), { '/': home, '/render': render, '/report': report, '/lag': lag })
+const routes = Object.assign(Object.create(null), {
+  '/': home,
+  '/render': render,
+  '/report': report,
+  '/lag': lag,
+})
 
 const server = http.createServer()
 server.on('request', function (request, response) {

@@ -23,7 +23,10 @@ const server = createServer(async (request, response) => {
   const answer = await respond(request.method ?? 'GET', request.url ?? '/')
   response.writeHead(answer.status, Object.fromEntries(answer.headers.entries()))
   if (answer.body === null) response.end()
-  else await pipeline(Readable.fromWeb(/** @type {any} */ (answer.body)), response).catch(() => response.destroy())
+  else
+    await pipeline(Readable.fromWeb(/** @type {any} */ (answer.body)), response).catch(() =>
+      response.destroy(),
+    )
 })
 server.listen({ port: Number(process.env.PORT ?? 8000), host: '::' })
 

@@ -63,5 +63,7 @@ function lag(): { p99Ms: number; maxMs: number; utilization: number } {
 
 function json(response: ServerResponse, value: object): void {
   const text = JSON.stringify(value)
-  response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }).end(text)
+  response
+    .writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) })
+    .end(text)
 }

@@ -14,7 +14,11 @@ let idleBefore = performance.eventLoopUtilization()
 const listener: RequestListener = async (request, response) => {
   const target = request.url ?? '/'
   const end = target.includes('?') ? target.indexOf('?') : target.length
-  const body = await answerTo(target.slice(0, end), request.method ?? '', new URLSearchParams(target.slice(end)))
+  const body = await answerTo(
+    target.slice(0, end),
+    request.method ?? '',
+    new URLSearchParams(target.slice(end)),
+  )
   if (typeof body === 'number') response.writeHead(body).end()
   else if (typeof body === 'string') response.setHeader('content-type', 'text/html; charset=utf-8').end(body)
   else response.setHeader('content-type', 'application/json').end(JSON.stringify(body))
@@ -23,7 +27,11 @@ const listener: RequestListener = async (request, response) => {
 createServer(listener).listen(process.env.PORT ? Number(process.env.PORT) : 8000, 'localhost')
 
 /** A status, a page, or an object. */
-async function answerTo(path: string, method: string, query: URLSearchParams): Promise<number | string | object> {
+async function answerTo(
+  path: string,
+  method: string,
+  query: URLSearchParams,
+): Promise<number | string | object> {
   const get = method === 'GET'
   if (path === '/') return get ? { uptimeMs: Math.ceil(performance.now()), pid: process.pid } : 405
   if (path === '/render') return get ? renderHandbook(query.get('visitor') ?? '') : 405

@@ -25,7 +25,10 @@ function work(): void {
 
   const routes = new Map<string, Route>([
     ['/', (_query, response) => sendJson(response, { ...whoAmI(), hits: ++hits })],
-    ['/render', async (query, response) => sendPage(response, await renderedAlone(query.get('visitor') ?? 'stranger'))],
+    [
+      '/render',
+      async (query, response) => sendPage(response, await renderedAlone(query.get('visitor') ?? 'stranger')),
+    ],
   ])
 
   const server = createServer((request, response) => {

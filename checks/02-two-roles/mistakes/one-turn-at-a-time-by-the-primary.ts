@@ -29,7 +29,8 @@ function lead(): void {
     if (!busy) next()
   })
   cluster.on('exit', (worker) => {
-    for (let place = queue.length - 1; place >= 0; place--) if (queue[place] === worker) queue.splice(place, 1)
+    for (let place = queue.length - 1; place >= 0; place--)
+      if (queue[place] === worker) queue.splice(place, 1)
     next()
   })
 }
@@ -41,14 +42,17 @@ function work(): void {
 
   const routes = new Map<string, Route>([
     ['/', (_query, response) => sendJson(response, { ...whoAmI(), hits: ++hits })],
-    ['/render', async (query, response) => {
+    [
+      '/render',
+      async (query, response) => {
         await new Promise<void>((resolve) => {
           waiting.push(resolve)
           process.send?.('may I')
         })
         sendPage(response, renderHandbook(query.get('visitor') ?? 'stranger'))
         process.send?.('done')
-      }],
+      },
+    ],
   ])
 
   const server = createServer((request, response) => {

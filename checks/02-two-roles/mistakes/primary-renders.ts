@@ -37,7 +37,10 @@ function work(): void {
 
   const routes = new Map<string, Route>([
     ['/', (_query, response) => sendJson(response, { ...whoAmI(), hits: ++hits })],
-    ['/render', async (query, response) => sendPage(response, await rendered(query.get('visitor') ?? 'stranger'))],
+    [
+      '/render',
+      async (query, response) => sendPage(response, await rendered(query.get('visitor') ?? 'stranger')),
+    ],
   ])
 
   const server = createServer((request, response) => {

@@ -11,8 +11,11 @@ const counted = { hits: 0 }
 if (cluster.isPrimary) {
   Array.from({ length: Number(process.env.WORKERS ?? availableParallelism()) }).forEach(() => cluster.fork())
 } else {
-  const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'))
-  for (const host of hasIpv6 ? ['127.0.0.1', '::1'] : ['127.0.0.1']) createServer(listener()).listen({ port, host })
+  const hasIpv6 = Object.values(networkInterfaces()).some((all) =>
+    all?.some(({ address }) => address === '::1'),
+  )
+  for (const host of hasIpv6 ? ['127.0.0.1', '::1'] : ['127.0.0.1'])
+    createServer(listener()).listen({ port, host })
 }
 
 function listener(): RequestListener {

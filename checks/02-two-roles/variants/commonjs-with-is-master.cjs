@@ -33,7 +33,9 @@ if (cluster.isMaster) {
         hits++
         const id = cluster.worker ? cluster.worker.id : 0
         res.setHeader('Content-Type', 'application/json')
-        res.end(JSON.stringify({ role: 'worker', pid: process.pid, ppid: process.ppid, worker: id, hits: hits }))
+        res.end(
+          JSON.stringify({ role: 'worker', pid: process.pid, ppid: process.ppid, worker: id, hits: hits }),
+        )
       } else {
         res.setHeader('Content-Type', 'text/html; charset=utf-8')
         res.end(renderHandbook(new URLSearchParams(parts[1]).get('visitor') || ''))

@@ -26,8 +26,21 @@ async function worker() {
   let hits = 0
   /** @type {[RegExp, (query: URLSearchParams) => { type: string, body: string }][]} */
   const routes = [
-    [/^\/$/, () => json({ role: 'worker', pid: process.pid, ppid: process.ppid, worker: cluster.worker?.id, hits: ++hits })],
-    [/^\/render$/, (query) => ({ type: 'text/html; charset=utf-8', body: renderHandbook(query.get('visitor') ?? '') })],
+    [
+      /^\/$/,
+      () =>
+        json({
+          role: 'worker',
+          pid: process.pid,
+          ppid: process.ppid,
+          worker: cluster.worker?.id,
+          hits: ++hits,
+        }),
+    ],
+    [
+      /^\/render$/,
+      (query) => ({ type: 'text/html; charset=utf-8', body: renderHandbook(query.get('visitor') ?? '') }),
+    ],
   ]
   const server = createServer({ keepAliveTimeout: 30_000 }, (request, response) => {
     const [path = '', query] = (request.url ?? '').split('?')

@@ -20,7 +20,9 @@ if (cluster.isPrimary) {
     if (path === '/') {
       const { pid, ppid } = process
       hits += 1
-      return void response.end(JSON.stringify({ role: 'worker', pid, ppid, worker: cluster.worker?.id, hits }))
+      return void response.end(
+        JSON.stringify({ role: 'worker', pid, ppid, worker: cluster.worker?.id, hits }),
+      )
     }
     const visitor = new URLSearchParams(url.slice(path.length)).get('visitor') ?? 'stranger'
     response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end(renderHandbook(visitor))

@@ -10,5 +10,7 @@ const count = process.env.WORKERS === undefined ? availableParallelism() : Numbe
 for (let id = 1; id <= count; id += 1) cluster.fork()
 
 cluster.on('exit', (worker, code, signal) => {
-  console.log(`worker ${worker.id} ended (${signal ?? code}), ${Object.keys(cluster.workers ?? {}).length} left`)
+  console.log(
+    `worker ${worker.id} ended (${signal ?? code}), ${Object.keys(cluster.workers ?? {}).length} left`,
+  )
 })

@@ -77,7 +77,9 @@ function answer(...[request, response]: Parameters<RequestListener>): void {
   if (!known || request.method !== 'GET') {
     response.writeHead(known ? 405 : 404).end()
   } else if (path === '/') {
-    response.writeHead(200, { 'content-type': 'application/json; charset=utf-8' }).end(`{"pid":${process.pid}}`)
+    response
+      .writeHead(200, { 'content-type': 'application/json; charset=utf-8' })
+      .end(`{"pid":${process.pid}}`)
   } else {
     response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' })
     response.end(Buffer.from(renderHandbook(new URLSearchParams(search).get('visitor') ?? 'you')))

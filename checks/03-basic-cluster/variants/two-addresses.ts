@@ -6,7 +6,9 @@ import { availableParallelism, networkInterfaces } from 'node:os'
 import { renderHandbook } from '#handbook'
 
 const port = Number(process.env.PORT || 8000)
-const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'))
+const hasIpv6 = Object.values(networkInterfaces()).some((all) =>
+  all?.some(({ address }) => address === '::1'),
+)
 const hosts = hasIpv6 ? ['127.0.0.1', '::1'] : ['127.0.0.1', '127.0.0.2']
 const CANNOT_LISTEN = 33
 

@@ -140,7 +140,12 @@ async function start(plan) {
   const key = `p${nextKey}`
   const port = plan.port ?? (await freePort())
   const { port: keeperPort } = /** @type {net.AddressInfo} */ (server.address())
-  const program = new KeptProgram(key, { ...plan, port }, { run, keeper: `${keeperPort}:${token}` }, tellHarnesses)
+  const program = new KeptProgram(
+    key,
+    { ...plan, port },
+    { run, keeper: `${keeperPort}:${token}` },
+    tellHarnesses,
+  )
   programs.set(key, program)
   program.start()
   return { key, port, pid: program.pid }

@@ -104,7 +104,12 @@ export class KeptProgram {
   /** @param {Record<string, unknown>} event */
   #record(event) {
     this.#seq += 1
-    const stamped = { key: this.key, seq: this.#seq, at: performance.timeOrigin + performance.now(), ...event }
+    const stamped = {
+      key: this.key,
+      seq: this.#seq,
+      at: performance.timeOrigin + performance.now(),
+      ...event,
+    }
     this.#events.push(stamped)
     // The beginning tells how the program started, the end what it did last: what is dropped is the middle.
     if (this.#events.length > HISTORY_LIMIT) this.#events.splice(HISTORY_LIMIT / 2, 1)
@@ -164,7 +169,14 @@ export class KeptProgram {
 
   /** @param {Plan} plan */
   alike(plan) {
-    const essence = (/** @type {Plan} */ { argv, cwd, env }) => JSON.stringify([argv, cwd, Object.keys(env).sort().map((name) => [name, env[name]])])
+    const essence = (/** @type {Plan} */ { argv, cwd, env }) =>
+      JSON.stringify([
+        argv,
+        cwd,
+        Object.keys(env)
+          .sort()
+          .map((name) => [name, env[name]]),
+      ])
     return !this.over && essence(plan) === essence(this.plan)
   }
 
@@ -183,7 +195,12 @@ export class KeptProgram {
       return { at, source: 'kernel', idleMs: idleMs(), processes }
     }
     const processes = await Promise.all(pids.map((pid) => this.#ask(pid)))
-    return { at, source: 'event loop', idleMs: idleMs(), processes: processes.filter((reading) => reading !== undefined) }
+    return {
+      at,
+      source: 'event loop',
+      idleMs: idleMs(),
+      processes: processes.filter((reading) => reading !== undefined),
+    }
   }
 
   /** @param {number} pid @returns {Promise<{ pid: number, threads: import('./process-table.mjs').Thread[] } | undefined>} */

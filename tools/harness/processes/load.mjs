@@ -49,16 +49,16 @@ async function fire({ id, port, connections, ms, path }) {
     // Typed as a promise only; it is an emitter with `stop` as well.
     const instance = /** @type {any} */ (
       autocannon({
-      // A client's first request is built before `setupRequest` is asked.
-      url: `http://127.0.0.1:${port}${path}first-${id}`,
-      connections,
-      duration: 3_600,
-      timeout: 10,
-      reconnectRate: 1,
-      sampleInt: 10,
-      excludeErrorStats: true,
-      requests: [{}],
-      setupClient: (/** @type {any} */ client) => follow(client),
+        // A client's first request is built before `setupRequest` is asked.
+        url: `http://127.0.0.1:${port}${path}first-${id}`,
+        connections,
+        duration: 3_600,
+        timeout: 10,
+        reconnectRate: 1,
+        sampleInt: 10,
+        excludeErrorStats: true,
+        requests: [{}],
+        setupClient: (/** @type {any} */ client) => follow(client),
       })
     )
     instance.on('done', () => resolve(undefined))

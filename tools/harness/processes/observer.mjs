@@ -14,7 +14,11 @@ import net from 'node:net'
 import { performance } from 'node:perf_hooks'
 import { isMainThread } from 'node:worker_threads'
 
-const { EVERY_CORE_RUN: run = '', EVERY_CORE_KEEPER: keeper = '', EVERY_CORE_OPTIONS: optionsText } = process.env
+const {
+  EVERY_CORE_RUN: run = '',
+  EVERY_CORE_KEEPER: keeper = '',
+  EVERY_CORE_OPTIONS: optionsText,
+} = process.env
 
 if (isMainThread && run !== '' && keeper !== '') {
   const report = await connect()
@@ -60,7 +64,7 @@ function dieWithKeeper() {
 /** A non-blocking socket may be full for a moment. @param {number} fd @param {Buffer} bytes */
 function writeWhole(fd, bytes) {
   const pause = new Int32Array(new SharedArrayBuffer(4))
-  for (let sent = 0, tries = 0; sent < bytes.length && tries < 200; ) {
+  for (let sent = 0, tries = 0; sent < bytes.length && tries < 200;) {
     try {
       sent += writeSync(fd, bytes, sent)
     } catch (error) {
@@ -129,7 +133,8 @@ function watchServers(report) {
   net.Server.prototype.emit = function (/** @type {string} */ name, /** @type {any[]} */ ...rest) {
     if (name === 'listening') {
       const address = this.address()
-      const at = typeof address === 'string' ? { path: address } : { port: address?.port, address: address?.address }
+      const at =
+        typeof address === 'string' ? { path: address } : { port: address?.port, address: address?.address }
       report('server-listening', { ...at, serves: serves(this) })
     } else if (name === 'close') {
       report('server-closed')
@@ -148,7 +153,10 @@ function watchServers(report) {
  * @param {net.Server} server
  */
 function serves(server) {
-  return server.listenerCount('request') > 0 || server.listeners('connection').some((listener) => listener.name !== 'fail')
+  return (
+    server.listenerCount('request') > 0 ||
+    server.listeners('connection').some((listener) => listener.name !== 'fail')
+  )
 }
 
 /**
@@ -157,7 +165,9 @@ function serves(server) {
  */
 function followChildren() {
   // `spawn` is there, if not in the types (lib/internal/child_process.js).
-  const prototype = /** @type {{ spawn(options: unknown): unknown }} */ (/** @type {unknown} */ (ChildProcess.prototype))
+  const prototype = /** @type {{ spawn(options: unknown): unknown }} */ (
+    /** @type {unknown} */ (ChildProcess.prototype)
+  )
   const { spawn } = prototype
   const mine = Object.entries(process.env).filter(([name]) => name.startsWith('EVERY_CORE_'))
   const preload = `--import ${import.meta.url}`
@@ -282,7 +292,12 @@ function obey(command, report) {
       process.send?.(command.message)
       break
     case 'environment':
-      report('environment', { id: command.id, env: process.env, argv: process.argv, execArgv: process.execArgv })
+      report('environment', {
+        id: command.id,
+        env: process.env,
+        argv: process.argv,
+        execArgv: process.execArgv,
+      })
       break
     case 'usage': {
       const { user, system } = process.cpuUsage()

@@ -28,8 +28,12 @@ function isFree(port, host) {
     const server = net.createServer()
     // No IPv6 on this machine is not a port in use.
     server.once('error', (error) => {
-      resolve(['EAFNOSUPPORT', 'EADDRNOTAVAIL'].includes(/** @type {NodeJS.ErrnoException} */ (error).code ?? ''))
+      resolve(
+        ['EAFNOSUPPORT', 'EADDRNOTAVAIL'].includes(/** @type {NodeJS.ErrnoException} */ (error).code ?? ''),
+      )
     })
-    server.listen({ port, host, ipv6Only: host === '::', exclusive: true }, () => server.close(() => resolve(true)))
+    server.listen({ port, host, ipv6Only: host === '::', exclusive: true }, () =>
+      server.close(() => resolve(true)),
+    )
   })
 }

@@ -87,7 +87,9 @@ export function scheduled(pid) {
   try {
     const threads = readdirSync(`/proc/${pid}/task`).flatMap((id) => {
       const [ran, waited] = (read(`/proc/${pid}/task/${id}/schedstat`) ?? '').split(' ')
-      return waited === undefined ? [] : [{ id: Number(id), cpuMs: Number(ran) / 1e6, waitMs: Number(waited) / 1e6 }]
+      return waited === undefined
+        ? []
+        : [{ id: Number(id), cpuMs: Number(ran) / 1e6, waitMs: Number(waited) / 1e6 }]
     })
     return threads.some((thread) => thread.cpuMs > 0) ? threads : undefined
   } catch {

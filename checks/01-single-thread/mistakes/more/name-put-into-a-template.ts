@@ -14,7 +14,11 @@ const template = renderHandbook('VISITOR')
 
 const routes = new Map<string, Route>([
   ['/', (_query, response) => sendJson(response, { pid: process.pid, uptimeMs: uptimeMs() })],
-  ['/render', (query, response) => sendPage(response, template.replaceAll('VISITOR', escaped(query.get('visitor') ?? 'stranger')))],
+  [
+    '/render',
+    (query, response) =>
+      sendPage(response, template.replaceAll('VISITOR', escaped(query.get('visitor') ?? 'stranger'))),
+  ],
   ['/report', async (_query, response) => sendJson(response, await report())],
   ['/lag', (_query, response) => sendJson(response, lag())],
 ])
@@ -71,7 +75,13 @@ function pathAndQuery(url: string): { path: string; query: URLSearchParams } {
 }
 
 function escaped(text: string): string {
-  const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
+  const entities: Record<string, string> = {
+    '&': '&amp;',
+    '<': '&lt;',
+    '>': '&gt;',
+    '"': '&quot;',
+    "'": '&#39;',
+  }
   return text.replace(/[&<>"']/g, (character) => entities[character] ?? character)
 }
 

@@ -15,10 +15,13 @@ setInterval(() => waiting.shift()?.(), 50)
 
 const routes = new Map<string, Route>([
   ['/', (_query, response) => sendJson(response, { pid: process.pid, uptimeMs: uptimeMs() })],
-  ['/render', async (query, response) => {
-    await new Promise<void>((resolve) => waiting.push(resolve))
-    sendPage(response, renderHandbook(query.get('visitor') ?? 'stranger'))
-  }],
+  [
+    '/render',
+    async (query, response) => {
+      await new Promise<void>((resolve) => waiting.push(resolve))
+      sendPage(response, renderHandbook(query.get('visitor') ?? 'stranger'))
+    },
+  ],
   ['/report', async (_query, response) => sendJson(response, await report())],
   ['/lag', (_query, response) => sendJson(response, lag())],
 ])

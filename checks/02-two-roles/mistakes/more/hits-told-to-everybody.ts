@@ -27,10 +27,13 @@ function work(): void {
   let hits = 0
 
   const routes = new Map<string, Route>([
-    ['/', (_query, response) => {
+    [
+      '/',
+      (_query, response) => {
         process.send?.('hit')
         sendJson(response, { ...whoAmI(), hits: ++hits })
-      }],
+      },
+    ],
     ['/render', (query, response) => sendPage(response, renderHandbook(query.get('visitor') ?? 'stranger'))],
   ])
 

@@ -22,10 +22,13 @@ function work(): void {
 
   const routes = new Map<string, Route>([
     ['/', (_query, response) => sendJson(response, { ...whoAmI(), hits: ++hits })],
-    ['/render', (query, response) => {
+    [
+      '/render',
+      (query, response) => {
         hits++
         sendPage(response, renderHandbook(query.get('visitor') ?? 'stranger'))
-      }],
+      },
+    ],
   ])
 
   const server = createServer((request, response) => {

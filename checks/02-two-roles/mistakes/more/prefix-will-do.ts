@@ -27,7 +27,8 @@ function work(): void {
 
   const server = createServer((request, response) => {
     const { path, query } = pathAndQuery(request.url ?? '/')
-    const route = path === '/' ? routes.get('/') : path.startsWith('/render') ? routes.get('/render') : undefined
+    const route =
+      path === '/' ? routes.get('/') : path.startsWith('/render') ? routes.get('/render') : undefined
     if (!route) return refuse(response, 404)
     if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405)
     return route(query, response)

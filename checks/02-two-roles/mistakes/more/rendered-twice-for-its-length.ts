@@ -22,11 +22,14 @@ function work(): void {
 
   const routes = new Map<string, Route>([
     ['/', (_query, response) => sendJson(response, { ...whoAmI(), hits: ++hits })],
-    ['/render', (query, response) => {
+    [
+      '/render',
+      (query, response) => {
         const visitor = query.get('visitor') ?? 'stranger'
         response.setHeader('content-length', Buffer.byteLength(renderHandbook(visitor)))
         sendPage(response, renderHandbook(visitor))
-      }],
+      },
+    ],
   ])
 
   const server = createServer((request, response) => {

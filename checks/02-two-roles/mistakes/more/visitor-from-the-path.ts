@@ -22,7 +22,10 @@ function work(): void {
 
   const routes = new Map<string, Route>([
     ['/', (_query, response) => sendJson(response, { ...whoAmI(), hits: ++hits })],
-    ['/render', (query, response) => sendPage(response, renderHandbook(query.toString().replace('visitor=', '')))],
+    [
+      '/render',
+      (query, response) => sendPage(response, renderHandbook(query.toString().replace('visitor=', ''))),
+    ],
   ])
 
   const server = createServer((request, response) => {

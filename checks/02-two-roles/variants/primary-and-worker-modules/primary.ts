@@ -5,7 +5,12 @@ import { availableParallelism } from 'node:os'
 import { createInterface } from 'node:readline'
 
 export function run(port: number): void {
-  cluster.setupPrimary({ silent: true, serialization: 'advanced', args: ['--role', 'worker'], execArgv: ['--import', 'tsx'] })
+  cluster.setupPrimary({
+    silent: true,
+    serialization: 'advanced',
+    args: ['--role', 'worker'],
+    execArgv: ['--import', 'tsx'],
+  })
   cluster.on('fork', ({ id, process: child }) => {
     for (const stream of [child.stdout, child.stderr]) {
       if (stream) createInterface({ input: stream }).on('line', (line) => console.log(`[${id}] ${line}`))

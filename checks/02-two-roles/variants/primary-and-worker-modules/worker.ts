@@ -24,7 +24,9 @@ export function run(port: number): void {
       return
     }
     response.setHeader('content-type', 'text/html; charset=utf-8')
-    Readable.from(pieces(renderHandbook(new URLSearchParams(request.url?.slice(query)).get('visitor') ?? ''))).pipe(response)
+    Readable.from(
+      pieces(renderHandbook(new URLSearchParams(request.url?.slice(query)).get('visitor') ?? '')),
+    ).pipe(response)
   })
   server.listen(port, '127.0.0.1', () => console.log('listening with', process.argv.slice(2).join(' ')))
 }

@@ -19,7 +19,10 @@ const server = createServer((request, response) => {
     response.end(JSON.stringify({ pid: process.pid, worker: cluster.worker?.id }))
   } else {
     const page = renderHandbook(new URLSearchParams(query).get('visitor') ?? '')
-    response.writeHead(200, { 'content-type': 'text/html; charset=utf-8', 'content-length': Buffer.byteLength(page) })
+    response.writeHead(200, {
+      'content-type': 'text/html; charset=utf-8',
+      'content-length': Buffer.byteLength(page),
+    })
     response.end(page)
   }
 })

@@ -45,7 +45,8 @@ function wanted({ WORKERS = '' }: NodeJS.ProcessEnv): number | undefined {
 
 function passOutput({ id, process: { stdout, stderr } }: Worker): void {
   for (const stream of [stdout, stderr]) {
-    if (stream) createInterface({ input: stream }).on('line', (line) => console.error(`[worker ${id}] ${line}`))
+    if (stream)
+      createInterface({ input: stream }).on('line', (line) => console.error(`[worker ${id}] ${line}`))
   }
 }
 
