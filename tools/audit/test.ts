@@ -3,6 +3,7 @@
 import { parseArgs } from 'node:util'
 import { lessons } from '../catalog.ts'
 import { run } from './commands.ts'
+import { auditCommands } from './command-line.ts'
 import { auditFolders } from './folders.ts'
 import { auditTexts } from './texts.ts'
 import { Tally } from './tally.ts'
@@ -29,7 +30,7 @@ export async function main(args: readonly string[]): Promise<number> {
     auditFolders(tally)
     await auditTexts(tally)
   }
-  if (wants('commands')) await (await import('./command-line.ts')).auditCommands(tally)
+  if (wants('commands')) await auditCommands(tally)
   if (wants('verdicts'))
     await auditVerdicts(tally, { ...(numbers && { numbers }), ...(filter && { filter }), update, more })
   console.log(`\n${tally.closingLine()}`)
