@@ -1,34 +1,28 @@
 /** Runs a command of the project and keeps what it says. */
 
-import { spawn } from 'node:child_process'
+import { $ } from 'zx'
 import { projectRoot } from '../catalog.ts'
 
 export interface Ran {
   readonly code: number | null
+  /** Standard output, then standard error. */
   readonly output: string
   readonly stdout: string
 }
 
-/** Runs it in the project's folder; the output is kept, not shown. */
-export function run(
+/** Runs it in the project's folder; what it says is kept, not shown. Never rejects for its exit code. */
+export async function run(
   command: string,
   args: readonly string[],
   env: Record<string, string> = {},
 ): Promise<Ran> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, {
-      cwd: projectRoot,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...env },
-    })
-    let output = ''
-    let stdout = ''
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      output += text
-      stdout += text
-    })
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text))
-    child.on('error', reject)
-    child.on('close', (code) => resolve({ code, output, stdout }))
+  const quietly = $({
+    cwd: projectRoot,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    nothrow: true,
+    quiet: true,
   })
+  const { exitCode, stdout, stderr } = await quietly`${[command, ...args]}`
+  return { code: exitCode, stdout, output: stdout + stderr }
 }

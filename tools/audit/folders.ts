@@ -23,6 +23,7 @@ export function auditFolders(tally: Tally): void {
       0,
     )
   }
+  tally.add('tools/README.md maps every file', problemWithMap(), 0)
   for (const lesson of lessons()) tally.add(`${lesson.slug} is complete`, problemWith(lesson), 0)
 }
 
@@ -43,4 +44,14 @@ function problemWith(lesson: Lesson): string | undefined {
     return `${inProject(lesson.starter)} is not what \`reset\` gives: copy it to ${inProject(starter)}`
   }
   return undefined
+}
+
+/** The maintainers' map names every file under tools/, tests apart. */
+function problemWithMap(): string | undefined {
+  const map = readFileSync(join(projectRoot, 'tools', 'README.md'), 'utf8')
+  const files = readdirSync(join(projectRoot, 'tools'), { recursive: true, encoding: 'utf8' })
+  const missing = files.filter(
+    (file) => /\.(ts|mjs)$/.test(file) && !file.endsWith('.test.ts') && !map.includes(`(${file})`),
+  )
+  return missing.length === 0 ? undefined : `it does not name ${missing.join(', ')}`
 }

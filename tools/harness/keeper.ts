@@ -41,7 +41,12 @@ export function startKeeper(): OwnKeeper {
       resolve(JSON.parse(line) as KeeperAddress),
     )
     void gone.then(() => {
-      reject(new EnvironmentProblem('The keeper of processes did not start', 'Run `npm run doctor`.'))
+      reject(
+        new EnvironmentProblem(
+          'The process that keeps the programs did not start',
+          `Look whether this works: ${process.execPath} ${script}`,
+        ),
+      )
     })
   })
   address.catch(() => {})

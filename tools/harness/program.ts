@@ -215,6 +215,7 @@ export class Program implements AsyncDisposable {
       expected: 'the program keeps running',
       got: `it ended by itself (${describeEnding(ended)})${words === '' ? ' without a word' : `: ${words}`}`,
       likely: likelyEnd(this.eventsOf('line').map((line) => line.text)),
+      read: 'the-contract',
       repeat: this.command,
     })
   }
@@ -222,7 +223,7 @@ export class Program implements AsyncDisposable {
   #refuseExcess(): void {
     const limit = this.eventsOf('limit')[0]
     if (limit === undefined) return
-    throw new Mismatch({ ...excess[limit.limit](limit.value), repeat: this.command })
+    throw new Mismatch({ ...excess[limit.limit](limit.value), read: 'the-contract', repeat: this.command })
   }
 
   signal(signal: NodeJS.Signals, pid: number | 'group' = this.pid): Promise<unknown> {

@@ -212,7 +212,7 @@ function refuseWithoutSpeedUp(rounds: Rounds): void {
   const speedUp = estimateSpeedUp(rounds.undisturbed)
   if (speedUp.share >= LEAST_SPEED_UP) return
   throw new Inconclusive(
-    `A plain cluster reaches only ${speedUp.share.toFixed(2)} times the rate of one process here, so there is hardly a speed-up to take a share of. The cores may be two halves of one, or limited by a quota: see \`npm run doctor\`.`,
+    `A plain cluster reaches only ${speedUp.share.toFixed(2)} times the rate of one process here, so there is hardly a speed-up to take a share of. The cores may be two halves of one, or a quota may hold them back.`,
   )
 }
 
