@@ -63,6 +63,16 @@ check("an answer tells its worker's role, pid, parent and id", async () => {
   }
 })
 
+check('every page is rendered for its visitor', async () => {
+  await using program = await start({ workers: 3 })
+  await servesPages(program, 'one-page-one-render')
+})
+
+check('unknown paths and wrong methods are refused, and nothing ends', async () => {
+  await using program = await start({ workers: 3 })
+  await refusesOddRequests(program, ['/', '/render'], 'refuse-what-you-do-not-serve')
+})
+
 check('each worker counts its own hits', async () => {
   await using program = await start({ workers: 3, fresh: true })
   const other = async (): Promise<void> => {
@@ -121,16 +131,6 @@ check('a kept-alive connection stays with one worker', async () => {
     read: 'a-connection-stays-with-its-worker',
     repeat: program.command,
   })
-})
-
-check('every page is rendered for its visitor', async () => {
-  await using program = await start({ workers: 3 })
-  await servesPages(program, 'one-page-one-render')
-})
-
-check('unknown paths and wrong methods are refused, and nothing ends', async () => {
-  await using program = await start({ workers: 3 })
-  await refusesOddRequests(program, ['/', '/render'], 'refuse-what-you-do-not-serve')
 })
 
 check('killing one worker leaves the others serving', async () => {

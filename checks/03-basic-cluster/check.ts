@@ -25,11 +25,18 @@ check('one worker per available core by default', async () => {
 })
 
 check('WORKERS sets the number, and an empty one counts as unset', async () => {
-  const [three, empty] = await Promise.all([start({ workers: 3 }), start({ workers: '' })])
-  await using _three = three
-  await using _empty = empty
   const read = 'a-configuration-that-refuses-nonsense'
-  await expect(three).toHaveForked(3, { read })
+  const more = cores() < 8 ? cores() + 1 : 3
+  const [alone, several, empty] = await Promise.all([
+    start({ workers: 1 }),
+    start({ workers: more }),
+    start({ workers: '' }),
+  ])
+  await using _alone = alone
+  await using _several = several
+  await using _empty = empty
+  await expect(alone).toHaveForked(1, { read })
+  await expect(several).toHaveForked(more, { read })
   await expect(empty).toHaveForked(cores(), {
     likely: "Number('') is 0: an empty WORKERS has to be told from one that is 0",
     read,
@@ -116,6 +123,7 @@ check('an affinity of one core gives one worker', async () => {
 })
 
 check('ready is printed once, when the slowest worker listens', async () => {
+  await isPrompt()
   await using program = await start({ workers: 3, holdListen: 2, fresh: true, unready: true })
   const read = 'wait-for-every-worker-to-listen'
   const advice = {
@@ -160,6 +168,30 @@ check('ready is printed once, when the slowest worker listens', async () => {
   await program.quiet(150)
   isReadyOnce(program)
 })
+
+/** Where nothing holds a worker back, ready comes with the last of them, and not after some seconds. */
+async function isPrompt(): Promise<void> {
+  await using program = await start()
+  const all = Math.max(...program.workers.map((worker) => worker.listeningAt ?? 0))
+  const line = await program.until(() => readyLine(program), { within: seconds(2) })
+  const late = line === undefined ? Infinity : line.at - all
+  holds(late < 1_500 * (await program.slowness()), {
+    expected: `ready: ${program.workers.length} workers on port ${program.port}, on stdout, as soon as all of them listen`,
+    got: line === undefined ? whatWasSaid(program) : `it came ${(late / 1000).toFixed(1)} s after that`,
+    likely:
+      line === undefined
+        ? 'the line has another wording, or it is printed to stderr'
+        : 'a timer decides, and not the listening events',
+    read: 'wait-for-every-worker-to-listen',
+    repeat: program.command,
+  })
+}
+
+function readyLine(program: Program) {
+  return program
+    .eventsOf('line')
+    .find(({ stream, text }) => stream === 'stdout' && /^ready: \d+ workers? on port \d+/.test(text))
+}
 
 /** What comes closest to a ready line, for the message. */
 function whatWasSaid(program: Program): string {
@@ -231,13 +263,27 @@ check('a taken port ends the program', async () => {
 check('a killed worker is replaced, and its replacement serves', async () => {
   await using program = await start({ workers: 2, fresh: true })
   const read = 'replace-what-dies'
-  // The replacement is killed too: a listener that only the first workers have replaces only them.
-  for (const victim of [() => program.listening[0], () => program.listening.at(-1)]) {
-    const lost = await program.killOneWorker(victim())
-    await expect(program).toReplace(lost, { within: seconds(5), read })
-    await everyWorkerServes(program)
-  }
-  await expect(program).toHaveForked(4, { read })
+  const killed = await program.killOneWorker()
+  await expect(program).toReplace(killed, { within: seconds(5), read })
+  await everyWorkerServes(program)
+  // However a worker ends, it is missing. The second victim is a replacement: a listener that only the first workers
+  // have replaces only them.
+  const gone = await program.exitOneWorker(0, program.listening.at(-1))
+  await expect(program).toReplace(gone, {
+    within: seconds(5),
+    expected: 'a worker that ends with exit code 0 is replaced too, also one that was a replacement itself',
+    likely: 'only exit codes other than 0 count as deaths, or only the first workers have a listener',
+    read,
+  })
+  const crashed = await program.exitOneWorker(1)
+  await expect(program).toReplace(crashed, {
+    within: seconds(5),
+    expected: 'a serving worker that ends with exit code 1, as a crash does, is replaced',
+    likely: 'exit code 1 is taken for a port that is taken, which a worker that has listened cannot mean',
+    read,
+  })
+  await everyWorkerServes(program)
+  await expect(program).toHaveForked(5, { read })
   isReadyOnce(program)
 })
 

@@ -2,7 +2,7 @@
 
 import { afterAll, test, type TestContext } from 'vitest'
 import { Cancelled, EnvironmentProblem, Inconclusive, Mismatch } from './problems.ts'
-import { endIdle } from './start.ts'
+import { endAll } from './start.ts'
 import { session, slug } from './session.ts'
 import type { CheckResult, Throughput } from './verdict.ts'
 
@@ -36,7 +36,7 @@ let running: Running | undefined
  */
 export function check(name: string, claim: () => Promise<void>): void {
   // Per check, as this module is loaded once for all lessons; ending nothing costs nothing.
-  afterAll(endIdle)
+  afterAll(endAll)
   test(name, { timeout: 0 }, async (context) => {
     const { file } = context.task
     const { only } = session()

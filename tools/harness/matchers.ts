@@ -13,7 +13,7 @@ interface ProgramMatchers {
   /** So many workers were forked up to now, dead ones included. */
   toHaveForked(count: number, advice?: Advice): Promise<void>
   /** One worker takes the place of the lost one: forked once, listening and answering in time. Resolves to it. */
-  toReplace(lost: LostWorker, options: { readonly within: number } & Advice): Promise<void>
+  toReplace(lost: LostWorker, options: { readonly within: number } & Advice & Partial<Finding>): Promise<void>
   /** The first process ends in time, with this exit code if one is given. */
   toEnd(options: { readonly within: number; readonly code?: number } & Advice): Promise<void>
   /** No process of it is left, in time. */
@@ -47,7 +47,11 @@ expect.extend({
     })
   },
 
-  async toReplace(program: Program, lost: LostWorker, { within, ...advice }: { within: number } & Advice) {
+  async toReplace(
+    program: Program,
+    lost: LostWorker,
+    { within, ...advice }: { within: number } & Advice & Partial<Finding>,
+  ) {
     const since = (): readonly Worker[] =>
       program.workers.filter((worker) => worker.forkedSeq > lost.lostAfter)
     const listening = (): Worker | undefined => since().find((worker) => worker.state === 'listening')
@@ -71,7 +75,7 @@ expect.extend({
       expected: 'exactly one replacement for one dead worker',
       got: `${workers(replacements)} forked after one death`,
       likely: "both 'disconnect' and 'exit' fork, though each of them comes for the same worker",
-      ...advice,
+      read: advice.read,
       repeat: program.command,
     })
   },

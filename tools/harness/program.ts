@@ -246,6 +246,15 @@ export class Program implements AsyncDisposable {
     )
   }
 
+  /** Ends one worker from inside with `process.exit(code)`. */
+  async exitOneWorker(code: number, worker: Worker | undefined = this.listening[0]): Promise<LostWorker> {
+    if (worker === undefined) throw new Error('there is no worker to end')
+    this.harmed = true
+    const lostAfter = this.#events.at(-1)?.seq ?? 0
+    await this.#tell(worker.pid, { do: 'exit', code })
+    return { ...worker, lostAfter }
+  }
+
   /** Waits until the worker whose listen is held (`holdListen`) asks to listen. */
   async heldWorker(): Promise<EventOf<'listen-held'> | undefined> {
     return this.until(() => this.eventsOf('listen-held')[0], { within: 10_000 })

@@ -3,13 +3,13 @@
 import { fileURLToPath } from 'node:url'
 import type { Program } from './program.ts'
 import { settle } from './settle.ts'
-import { startOther } from './start.ts'
+import { shareOther } from './start.ts'
 
 const script = fileURLToPath(new URL('./processes/reference.mjs', import.meta.url))
 
 /** `/render` as one process (0 workers) or as a plain cluster, and `/words?visitor=`: countWords of that page. */
 export async function startReference(workers: number): Promise<Program> {
-  const program = await startOther(script, { workers })
+  const program = await shareOther(script, { workers })
   await settle(program, workers)
   return program
 }

@@ -16,6 +16,7 @@ export interface Start extends StartOptions {
 }
 
 const idle: Program[] = []
+const idleOthers: Program[] = []
 
 /**
  * The program under check, ready: all its expected workers listen. Without options it may be the one that was
@@ -23,15 +24,16 @@ const idle: Program[] = []
  */
 export async function start(options: Start = {}): Promise<Program> {
   const { fresh = false, unready = false, expect, ...plain } = options
-  const taken = fresh ? undefined : take(plain)
+  const taken = fresh ? undefined : take(idle, fileUnderCheck(), plain)
   const program = taken ?? (await hold(fileUnderCheck(), plain, fresh ? 'start' : 'adopt'))
   if (!unready) await settle(program, expect ?? expectedWorkers(plain))
   return program
 }
 
-/** Starts a program of the harness's own, in the care of the same keeper. */
-export async function startOther(file: string, options: StartOptions = {}): Promise<Program> {
-  return hold(file, options, 'start', (program) => program.end())
+/** A program of the harness's own, in the care of the same keeper; one that is idle is used again. */
+export async function shareOther(file: string, options: StartOptions = {}): Promise<Program> {
+  const shelf = (program: Program): Promise<void> => shelve(idleOthers, program)
+  return take(idleOthers, file, options) ?? (await hold(file, options, 'start', shelf))
 }
 
 /** Starts a plain-JavaScript tool of the harness's own: unobserved, with a pipe to its standard input. */
@@ -59,21 +61,24 @@ export async function freePort(): Promise<number> {
   return (await care.request<{ port: number }>({ do: 'port' })).port
 }
 
-/** Ends what checks have left running, so that nothing else uses the cores. */
+/** Ends the programs under check that checks have left running, so that nothing else of theirs uses the cores. */
 export async function endIdle(): Promise<void> {
   await Promise.all(idle.splice(0).map((program) => program.end()))
+}
+
+/** Ends everything that checks have left running. */
+export async function endAll(): Promise<void> {
+  await Promise.all([endIdle(), ...idleOthers.splice(0).map((program) => program.end())])
 }
 
 function expectedWorkers({ workers }: StartOptions): number {
   return typeof workers === 'number' ? workers : cores()
 }
 
-function take(options: StartOptions): Program | undefined {
-  const wanted = shellCommand(session().root, fileUnderCheck(), options)
-  const index = idle.findIndex(
-    (program) => program.command === wanted && program.identity.file === fileUnderCheck(),
-  )
-  return index < 0 ? undefined : idle.splice(index, 1)[0]
+function take(shelf: Program[], file: string, options: StartOptions): Program | undefined {
+  const wanted = shellCommand(session().root, file, options)
+  const index = shelf.findIndex((program) => program.command === wanted && program.identity.file === file)
+  return index < 0 ? undefined : shelf.splice(index, 1)[0]
 }
 
 async function hold(
@@ -96,6 +101,11 @@ async function hold(
 async function leave(program: Program): Promise<void> {
   const { holdListen, countMessages, port } = program.identity.options
   const special = holdListen !== undefined || countMessages === true || port !== undefined
-  if (program.harmed || special || program.ended !== undefined) await program.end()
-  else idle.push(program)
+  if (special) await program.end()
+  else await shelve(idle, program)
+}
+
+async function shelve(shelf: Program[], program: Program): Promise<void> {
+  if (program.harmed || program.ended !== undefined) await program.end()
+  else shelf.push(program)
 }

@@ -83,13 +83,13 @@ export async function expectOneCore(
   const alone = cores() === 1
   const rounds = await measure(program, workers, (so) => {
     const full = decide(estimateRatio(so), ratio, so.length)
-    const more = alone ? 'below' : decide(estimateShare(so), share, so.length)
+    const more = alone ? 'below' : decide(estimateRatio(so), mostRatio(so, share), so.length)
     return full === 'below' || more === 'above' || (full === 'above' && more === 'below')
   })
   const count = rounds.undisturbed.length
   const full = estimateRatio(rounds.undisturbed)
-  const more = estimateShare(rounds.undisturbed)
-  report(rounds, share, more, workers)
+  const most = mostRatio(rounds.undisturbed, share)
+  report(rounds, share, estimateShare(rounds.undisturbed), workers)
   if (decide(full, ratio, count) === 'below') {
     throw new Mismatch({
       expected: `at least ${ratio} of the rate that one plain process reaches here`,
@@ -99,20 +99,25 @@ export async function expectOneCore(
       repeat: program.command,
     })
   }
-  if (!alone && decide(more, share, count) === 'above') {
+  if (!alone && decide(full, most, count) === 'above') {
     throw new Mismatch({
       expected: 'the throughput of one core: this lesson is the baseline',
-      got: `${more.share.toFixed(2)} of what a cluster adds: ${describeRates(rounds)}`,
+      got: `${full.share.toFixed(2)} times the rate of one plain process: ${describeRates(rounds)}`,
       likely: 'pages are kept from one request to the next, or other processes or threads render them',
       read,
       repeat: program.command,
     })
   }
   if (decide(full, ratio, count) === 'more') throw new Inconclusive(undecided(full, ratio, rounds))
-  if (!alone && decide(more, share, count) === 'more') throw new Inconclusive(undecided(more, share, rounds))
+  if (!alone && decide(full, most, count) === 'more') throw new Inconclusive(undecided(full, most, rounds))
   const speedUp =
     mean(rounds.undisturbed.map((round) => round.ideal)) / mean(rounds.undisturbed.map((round) => round.one))
   note(`A cluster of ${workers} workers reaches ${speedUp.toFixed(2)} times this rate on the same cores.`)
+}
+
+/** The ratio to one process that this share of a cluster's gain comes to. */
+function mostRatio(rounds: readonly Round[], share: number): number {
+  return 1 + share * (estimateSpeedUp(rounds).share - 1)
 }
 
 async function measure(yours: Program, workers: number, isOver: Judge): Promise<Rounds> {
@@ -217,7 +222,7 @@ function refuseWithoutSpeedUp(rounds: Rounds): void {
 }
 
 function undecided(estimate: Estimate, threshold: number, rounds: Rounds): string {
-  return `After ${rounds.undisturbed.length} rounds the value lies between ${estimate.low.toFixed(2)} and ${estimate.high.toFixed(2)}, with the bound of ${threshold} among them. Other programs use the cores, or it is a close call: close what you can and check again.`
+  return `After ${rounds.undisturbed.length} rounds the value lies between ${estimate.low.toFixed(2)} and ${estimate.high.toFixed(2)}, with the bound of ${threshold.toFixed(2)} among them. Other programs use the cores, or it is a close call: close what you can and check again.`
 }
 
 function likelyLoss(parallel: number, efficiency: number, workers: number): string {
