@@ -1,7 +1,6 @@
 /** The commands, run as a user runs them: exit codes, documents, and what they leave behind. */
 
 import {
-  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -16,6 +15,7 @@ import { join } from 'node:path'
 import { projectRoot } from '../catalog.ts'
 import { run, type Ran } from './commands.ts'
 import { problemWithResults } from './schema.ts'
+import { mark, survivors } from './survivors.ts'
 import type { Tally } from './tally.ts'
 
 const cli = join(projectRoot, 'tools', 'start.mjs')
@@ -71,6 +71,8 @@ const cases: readonly Case[] = [
 
 export async function auditCommands(tally: Tally): Promise<void> {
   const before = temporaryFiles()
+  const ours = mark()
+  process.env[ours.name] = ours.value
   for (const { what, args, code, says, env = {} } of cases) {
     await timed(tally, `${what}: exit code ${code}`, async () => {
       const ran = await run(process.execPath, [cli, ...args], env)
@@ -85,7 +87,7 @@ export async function auditCommands(tally: Tally): Promise<void> {
   )
   await oneCore(tally)
   tally.add('nothing is left in the temporary folder', newFiles(before), 0)
-  tally.add('no process is left', survivors(), 0)
+  tally.add('no process is left', await survivors(ours, { within: 2_000 }), 0)
 }
 
 function problemWith({ code, output }: Ran, wanted: number, says: RegExp | undefined): string | undefined {
@@ -185,19 +187,4 @@ function temporaryFiles(): ReadonlySet<string> {
 function newFiles(before: ReadonlySet<string>): string | undefined {
   const left = [...temporaryFiles()].filter((name) => !before.has(name))
   return left.length === 0 ? undefined : left.join('\n')
-}
-
-/** Processes whose environment carries a run, on Linux; those of a grading beside this one count too. */
-function survivors(): string | undefined {
-  if (!existsSync('/proc/self/environ')) return undefined
-  const left = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && carriesRun(name))
-  return left.length === 0 ? undefined : `processes ${left.join(', ')}`
-}
-
-function carriesRun(pid: string): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/environ`, 'latin1').includes('EVERY_CORE_RUN=')
-  } catch {
-    return false
-  }
 }

@@ -4,19 +4,21 @@ import { parseArgs } from 'node:util'
 import { lessons } from '../catalog.ts'
 import { run } from './commands.ts'
 import { auditCommands } from './command-line.ts'
+import { auditEndings } from './endings.ts'
 import { auditFolders } from './folders.ts'
+import { auditHostile } from './hostile.ts'
 import { auditTexts } from './texts.ts'
 import { Tally } from './tally.ts'
 import { auditVerdicts } from './verdicts.ts'
 
 const usage = `npm test                       everything
-npm test -- --only PART        static | unit | texts | commands | verdicts
+npm test -- --only PART        static | unit | texts | commands | endings | verdicts
 npm test -- --lesson N         the verdicts of one lesson (may be repeated)
 npm test -- --program WORDS    the verdicts of programs whose path holds these
 npm test -- --more             the verdicts of all programs, also of those under more/
 npm test -- --update           pins the messages that are not pinned, or not as they are now`
 
-const parts = ['static', 'unit', 'texts', 'commands', 'verdicts']
+const parts = ['static', 'unit', 'texts', 'commands', 'endings', 'verdicts']
 
 export async function main(args: readonly string[]): Promise<number> {
   const options = read(args)
@@ -31,6 +33,10 @@ export async function main(args: readonly string[]): Promise<number> {
     await auditTexts(tally)
   }
   if (wants('commands')) await auditCommands(tally)
+  if (wants('endings')) {
+    await auditEndings(tally)
+    await auditHostile(tally)
+  }
   if (wants('verdicts'))
     await auditVerdicts(tally, { ...(numbers && { numbers }), ...(filter && { filter }), update, more })
   console.log(`\n${tally.closingLine()}`)

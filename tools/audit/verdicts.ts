@@ -43,8 +43,13 @@ async function problemWith(
   update: boolean,
 ): Promise<string | undefined> {
   const { number, slug, check } = lesson
-  const { lessons: graded } = await grader.grade([{ number, slug, check, file: expectation.file }])
-  const [result] = graded
+  let result: LessonResult | undefined
+  // Inconclusive is no verdict: another program had the cores. It is asked again, and says so.
+  for (let tries = 1; tries <= 3 && (result === undefined || result.verdict === 'inconclusive'); tries += 1) {
+    if (result !== undefined) console.log(`  inconclusive, once more: ${inProject(expectation.file)}`)
+    const { lessons: graded } = await grader.grade([{ number, slug, check, file: expectation.file }])
+    result = graded[0]
+  }
   if (result === undefined) return 'there is no result'
   if (expectation.kind === 'solution' || expectation.kind === 'variant') return problemWithRight(result)
   return problemWithWrong(result, expectation, update)

@@ -1,0 +1,3 @@
+// says: it ended by itself (exit code 1): Error [TransformError]
+// @ts-nocheck
+const port = = process.env.PORT

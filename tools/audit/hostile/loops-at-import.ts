@@ -1,0 +1,2 @@
+// says: nothing listens | no worker was forked
+for (;;);
