@@ -23,6 +23,7 @@ export async function auditHostile(tally: Tally): Promise<void> {
     const { lessons: graded } = await grader.grade([{ number, slug, check, file }])
     const failed = graded[0]?.checks.find((one) => one.verdict === 'failed')
     const wanted = (/^\/\/ says: (.+)$/m.exec(readFileSync(file, 'utf8'))?.[1] ?? '(missing)').split(' | ')
+    const said = `${failed?.expected} ${failed?.got}`
     const problem =
       graded[0]?.verdict !== 'failed'
         ? `the verdict is ${graded[0]?.verdict}: ${JSON.stringify(graded[0]?.checks.find((one) => one.verdict !== 'passed'))}`

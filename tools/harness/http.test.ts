@@ -72,7 +72,7 @@ describe('an answer', () => {
   test('comes to a request with its method, its headers and its body', async () => {
     await using server = await http((request, response) => {
       request.setEncoding('utf8').once('data', (body: string) => {
-        response.end(`${request.method} ${request.url} ${request.headers['x-user']} ${body}`)
+        response.end([request.method, request.url, request.headers['x-user'], body].join(' '))
       })
     })
     const options = { method: 'PUT', headers: { 'x-user': 'ada' }, body: 'hello' }
@@ -133,7 +133,14 @@ describe('connections', () => {
   })
 })
 
-const answered = (text: string): Answer => ({ ok: true, status: 200, headers: {}, text, servedBy: undefined, ms: 1 })
+const answered = (text: string): Answer => ({
+  ok: true,
+  status: 200,
+  headers: {},
+  text,
+  servedBy: undefined,
+  ms: 1,
+})
 
 test.each(['', 'null', '[1]', '"text"', '{', '12'])('%j holds no JSON object', (text) => {
   expect(jsonOf(answered(text))).toBeUndefined()
@@ -149,7 +156,10 @@ test.each([
   [answered('x'.repeat(200)), `200 ${'x'.repeat(160)}…`],
   [{ ok: false, code: 'timeout', ms: 1 } as const, 'no answer in time'],
   [{ ok: false, code: 'HPE_INVALID', ms: 1 } as const, 'no answer (HPE_INVALID)'],
-  [{ ok: false, code: 'ECONNREFUSED', ms: 1 } as const, 'no connection (ECONNREFUSED: nothing listens there)'],
+  [
+    { ok: false, code: 'ECONNREFUSED', ms: 1 } as const,
+    'no connection (ECONNREFUSED: nothing listens there)',
+  ],
   [
     { ok: false, code: 'ECONNRESET', ms: 1 } as const,
     'a connection cut before the answer was whole (ECONNRESET)',

@@ -59,7 +59,9 @@ describe('ports', () => {
 
 describe('a program', () => {
   test('finds its port in PORT, and its lines are told one by one', async () => {
-    await using program = await kept.start('console.log(process.env.PORT + "\\nsecond"); console.error("third")')
+    await using program = await kept.start(
+      'console.log(process.env.PORT + "\\nsecond"); console.error("third")',
+    )
     await program.until(() => program.ended, { within: seconds(10), alive: false })
     await program.until(() => program.eventsOf('closed')[0], { within: seconds(10), alive: false })
     expect(program.lines('stdout')).toEqual([String(program.port), 'second'])
@@ -192,7 +194,9 @@ describe('the end of the keeper', () => {
     const keeper = await Keeper.connect(own.address)
     await own[Symbol.asyncDispose]()
     expect(await gone([...programs.map(({ pid }) => pid), Number(child)])).toBe(true)
-    await expect(Promise.resolve().then(() => keeper.request({ do: 'port' }))).rejects.toBeInstanceOf(Cancelled)
+    await expect(Promise.resolve().then(() => keeper.request({ do: 'port' }))).rejects.toBeInstanceOf(
+      Cancelled,
+    )
     await expect(Keeper.connect(own.address)).rejects.toBeInstanceOf(Cancelled)
   })
 

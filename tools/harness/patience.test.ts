@@ -56,7 +56,9 @@ test('a wait rejects with what its look throws, at once or later', async () => {
   }
   await expect(until(fail, { within: 30 })).rejects.toBe(fault)
   let looks = 0
-  await expect(until(() => ((looks += 1) > 2 ? fail() : undefined), { within: seconds(5) })).rejects.toBe(fault)
+  await expect(until(() => ((looks += 1) > 2 ? fail() : undefined), { within: seconds(5) })).rejects.toBe(
+    fault,
+  )
 })
 
 test('whoever wakes a wait has it look at once, and is told to stop when it is over', async () => {

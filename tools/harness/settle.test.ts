@@ -62,7 +62,11 @@ test('a primary that first looks whether the port is free is given time to fork'
 test.each([
   ['one process', 'serve(port + 1)', 0],
   ['a cluster', 'if (cluster.isPrimary) cluster.fork(); else serve(port + 1)', 1],
-  ['a worker of a cluster', 'if (cluster.isPrimary) { cluster.fork(); cluster.fork() } else serve(port + cluster.worker.id - 1)', 2],
+  [
+    'a worker of a cluster',
+    'if (cluster.isPrimary) { cluster.fork(); cluster.fork() } else serve(port + cluster.worker.id - 1)',
+    2,
+  ],
 ])('another port than PORT is named, of %s', async (_who, source, workers) => {
   const finding = await findingOf(source, workers)
   expect(finding?.got).toMatch(/^it listens on port \d+; PORT was \d+$/)
