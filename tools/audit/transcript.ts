@@ -19,7 +19,11 @@ export function transcriptOf(result: CheckResult): string {
 
 /** Exit codes stay; every other number is one that a run may have otherwise. */
 function normalised(text = ''): string {
-  return text.replaceAll(/(?<!exit code )-?\b\d+(\.\d+)?\b/g, '#').replaceAll(/#(,\s?#)+(, …)?/g, '#, …')
+  return text
+    .replaceAll(/(?<!exit code )-?\b\d+(\.\d+)?\b/g, '#')
+    .replaceAll(/#(,\s?#)+(, …)?/g, '#, …')
+    .replaceAll(/# workers? (was|were)/g, '# workers were')
+    .replaceAll(/# worker\b/g, '# workers')
 }
 
 /** Compares with the pinned text, or pins it. Returns what differs, if anything. */

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import type { ProgramEvent } from './events.ts'
 import { Cancelled, EnvironmentProblem } from './problems.ts'
 import type { Plan } from './processes/kept-program.mjs'
+import { killRun } from './processes/process-table.mjs'
 
 export type { Plan }
 
@@ -14,6 +15,8 @@ export type { Plan }
 export interface KeeperAddress {
   readonly port: number
   readonly token: string
+  /** What every process of the run carries in its environment. */
+  readonly run: string
 }
 
 /** A keeper of this process's own: it ends, with all that it keeps, when this process does or on disposal. */
@@ -50,6 +53,11 @@ export function startKeeper(): OwnKeeper {
     })
   })
   address.catch(() => {})
+  // A keeper that is killed takes its programs with it through their observers, if their event loops turn.
+  void Promise.all([address, gone]).then(
+    ([{ run }]) => killRun(run),
+    () => {},
+  )
   return {
     address,
     startAhead(plan) {

@@ -1,7 +1,7 @@
 /**
  * Deadlines that a busy machine does not break. They are counted on a clock that stands still while this process
- * cannot run (a stall, a suspended laptop), and a program is given more time by the factor by which the kernel kept
- * it waiting for a core.
+ * cannot run (a stall, a suspended laptop), and a program gets as much more time as the kernel kept it waiting for
+ * a core meanwhile.
  */
 
 const TICK_MS = 20
@@ -32,18 +32,18 @@ export function seconds(count: number): number {
   return count * 1_000
 }
 
-/** How a wait asks for more time when its own is over: a factor of 1 or more of the time given. */
-export type Slowness = () => Promise<number>
+/** How a wait asks for more time when its own is over: in ms, what the machine took from it. */
+export type Taken = () => Promise<number>
 
 export interface Wait {
   /** Milliseconds on a quiet machine. */
   readonly within: number
-  readonly slowness?: Slowness
+  readonly taken?: Taken
   /** Called to be told when to look again; returns how to stop that. The clock looks every 20 ms anyway. */
   readonly wake?: (look: () => void) => () => void
 }
 
-/** The most by which a deadline is stretched. */
+/** A deadline is stretched to so many times its length at the most. */
 const STRETCH_LIMIT = 4
 
 /**
@@ -53,9 +53,9 @@ const STRETCH_LIMIT = 4
 export async function until<Found>(look: () => Found | undefined, wait: Wait): Promise<Found | undefined> {
   const start = patientNow()
   const found = await lookUntil(look, () => start + wait.within, wait.wake)
-  if (found !== undefined || wait.slowness === undefined) return found
-  const factor = Math.min(await wait.slowness(), STRETCH_LIMIT)
-  return lookUntil(look, () => start + wait.within * factor, wait.wake)
+  if (found !== undefined || wait.taken === undefined) return found
+  const length = Math.min(wait.within + (await wait.taken()), wait.within * STRETCH_LIMIT)
+  return lookUntil(look, () => start + length, wait.wake)
 }
 
 function lookUntil<Found>(

@@ -6,7 +6,7 @@ import type { Keeper } from './keeper.ts'
 import { patientNow, until } from './patience.ts'
 import type { StartOptions } from './plans.ts'
 import { Mismatch, type Finding } from './problems.ts'
-import type { Usage } from './usage.ts'
+import { takenBetween, type Usage } from './usage.ts'
 import { workersFrom, type LostWorker, type Worker } from './workers.ts'
 
 export interface Identity {
@@ -173,25 +173,16 @@ export class Program implements AsyncDisposable {
       }
       return found
     }
+    const before = this.usage()
+    before.catch(() => {})
     return until(lookAlive, {
       within,
-      slowness: () => this.slowness(),
+      taken: async () => takenBetween(await before, await this.usage()),
       wake: (again) => {
         this.#watchers.add(again)
         return () => this.#watchers.delete(again)
       },
     })
-  }
-
-  /** The factor by which this machine has held the program's busiest process up: 1 on a quiet one. */
-  async slowness(): Promise<number> {
-    const usage = await this.usage()
-    if (usage.source !== 'kernel') return 2
-    const main = usage.processes.flatMap(({ pid, threads }) => threads.filter(({ id }) => id === pid))
-    const factors = main
-      .filter(({ cpuMs }) => cpuMs > 20)
-      .map(({ cpuMs, waitMs }) => (cpuMs + waitMs) / cpuMs)
-    return Math.max(1, ...factors)
   }
 
   async usage(): Promise<Usage> {

@@ -19,7 +19,8 @@ const IMPORTS = `
 /** What `settle` says of this program; undefined when it is ready. */
 async function findingOf(source: string, workers: number): Promise<Finding | undefined> {
   await using program = await kept.start(IMPORTS + source)
-  return findingAbout(program, workers)
+  // Awaited here: the program ends with this function.
+  return await findingAbout(program, workers)
 }
 
 async function findingAbout(program: Program, workers: number): Promise<Finding | undefined> {

@@ -26,7 +26,8 @@ export async function start(options: Start = {}): Promise<Program> {
   const { fresh = false, unready = false, expect, ...plain } = options
   const taken = fresh ? undefined : take(idle, fileUnderCheck(), plain)
   const program = taken ?? (await hold(fileUnderCheck(), plain, fresh ? 'start' : 'adopt'))
-  if (!unready) await settle(program, expect ?? expectedWorkers(plain))
+  if (unready) program.harmed = true
+  else await settle(program, expect ?? expectedWorkers(plain))
   return program
 }
 

@@ -80,3 +80,20 @@ function coresIn(lists: ReadonlySet<string | undefined>): number | undefined {
   }
   return all.size
 }
+
+/**
+ * The time that this machine took from a program between two readings, in ms: the longest that any of its main
+ * threads stood in the run queue. Where the kernel does not tell, as long as there was no idle core.
+ */
+export function takenBetween(before: Usage, after: Usage): number {
+  if (after.source !== 'kernel') {
+    const idle = after.idleMs - before.idleMs
+    return Math.max(0, after.at - before.at - idle)
+  }
+  const waits = after.processes.map(({ pid, threads }) => {
+    const earlier = before.processes.find((process) => process.pid === pid)
+    const wait = (all: typeof threads | undefined): number => all?.find(({ id }) => id === pid)?.waitMs ?? 0
+    return wait(threads) - wait(earlier?.threads)
+  })
+  return Math.max(0, ...waits)
+}

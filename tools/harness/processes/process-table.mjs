@@ -46,6 +46,20 @@ function rssOf(pid) {
   return pages * 4096
 }
 
+/** Kills every process of a run: for when its keeper cannot do it any more. @param {string} run */
+export function killRun(run) {
+  if (!hasProc) return
+  for (const name of readdirSync('/proc')) {
+    const pid = Number(name)
+    if (!Number.isInteger(pid) || !read(`/proc/${pid}/environ`)?.includes(`EVERY_CORE_RUN=${run}/`)) continue
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch {
+      // It has gone by itself.
+    }
+  }
+}
+
 /** All processes, unclipped, with their environments: macOS has an option of its own for these. */
 const withEnvironment = process.platform === 'darwin' ? ['-AEww'] : ['axeww']
 
