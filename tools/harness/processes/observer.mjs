@@ -20,6 +20,9 @@ const {
   EVERY_CORE_OPTIONS: optionsText,
 } = process.env
 
+/** What else is to happen at a fork. @type {((worker: import('node:cluster').Worker) => void) | undefined} */
+let onFork
+
 if (isMainThread && run !== '' && keeper !== '') {
   const report = await connect()
   watchCluster(report)
@@ -89,26 +92,19 @@ let forked = false
 
 /** @typedef {(type: string, more?: Record<string, unknown>) => void} Report */
 
-/** @param {Report} report */
+/** Wraps `emit`, not `on`: no listener is added that the program could see, or take away. @param {Report} report */
 function watchCluster(report) {
   if (!cluster.isPrimary) return
-  cluster.on('fork', (worker) => {
-    report('fork', { worker: worker.id, workerPid: worker.process.pid })
-  })
-  for (const event of /** @type {const} */ (['online', 'disconnect'])) {
-    cluster.on(event, (worker) => report(event, { worker: worker.id, workerPid: worker.process.pid }))
+  const { emit } = cluster
+  cluster.emit = function (/** @type {any} */ name, /** @type {any[]} */ ...rest) {
+    const [worker, first, second] = rest
+    const of = { worker: worker?.id, workerPid: worker?.process?.pid }
+    if (name === 'fork' || name === 'online' || name === 'disconnect') report(name, of)
+    else if (name === 'listening') report(name, { ...of, port: first.port, address: first.address })
+    else if (name === 'exit') report(name, { ...of, code: first, signal: second })
+    if (name === 'fork') onFork?.(worker)
+    return Reflect.apply(emit, this, [name, ...rest])
   }
-  cluster.on('listening', (worker, address) => {
-    report('listening', {
-      worker: worker.id,
-      workerPid: worker.process.pid,
-      port: address.port,
-      address: address.address,
-    })
-  })
-  cluster.on('exit', (worker, code, signal) => {
-    report('exit', { worker: worker.id, workerPid: worker.process.pid, code, signal })
-  })
 }
 
 /** @param {Report} report */
@@ -227,9 +223,9 @@ const messages = { sent: 0, sentBytes: 0 }
 /** Counts what this process sends over IPC, Node's own messages apart. @param {Report} report */
 function countMessages(report) {
   if (process.send !== undefined) process.send = counted(process.send.bind(process))
-  cluster.on('fork', (worker) => {
+  onFork = (worker) => {
     worker.process.send = counted(worker.process.send.bind(worker.process))
-  })
+  }
   setInterval(() => report('messages', messages), 200).unref()
 }
 

@@ -101,7 +101,8 @@ describe('a program that is observed', () => {
     )
     expect(await ended(program)).toEqual({ code: 5, signal: null })
     expect(program.eventsOf('server-listening')).toHaveLength(1)
-    expect(program.eventsOf('fork')).toHaveLength(1)
+    // Node tells of the fork itself a tick later.
+    expect(program.eventsOf('spawning')).toHaveLength(1)
   })
 })
 
@@ -197,15 +198,14 @@ describe('a listen that is held', () => {
 })
 
 describe('a fault', () => {
-  const TURNS = `
-    let last = Date.now()
-    setInterval(() => { if (Date.now() - last >= 300) say('blocked'); last = Date.now() }, 10)\n`
-
   test('blocks the event loop of one process and lets it go on', async () => {
-    await using program = await start(TURNS)
-    await seen(program, 'hello')
-    await program.block(400)
-    expect(await said(program)).toContain('blocked')
+    await using program = await start(`
+      let last = Date.now()
+      setInterval(() => { if (Date.now() - last >= 1_000) say('blocked'); last = Date.now() }, 10)
+      say('begun')`)
+    await said(program)
+    await program.block(1_100)
+    expect(await said(program, 2)).toContain('blocked')
   })
 
   test.each([
@@ -221,11 +221,11 @@ describe('a fault', () => {
 
   test('throws into the handlers that the program has for that', async () => {
     await using program = await start(
-      `process.on('uncaughtException', (error) => say(error.message)); setInterval(() => {}, 1_000)`,
+      `process.on('uncaughtException', (error) => say(error.message)); setInterval(() => {}, 1_000); say('begun')`,
     )
-    await seen(program, 'hello')
+    await said(program)
     await inject(program, program.pid, { do: 'throw' })
-    expect(await said(program)).toEqual(['Every Core: a fault injected by the checker'])
+    expect(await said(program, 2)).toEqual(['begun', 'Every Core: a fault injected by the checker'])
     expect(program.ended).toBeUndefined()
   })
 
@@ -246,6 +246,7 @@ describe('a fault', () => {
       cluster(`cluster.fork().on('message', (message) => say(message))`, 'setInterval(() => {}, 1_000)'),
     )
     const { workerPid } = await seen(program, 'online')
+    await seen(program, 'hello', ({ pid }) => pid === workerPid)
     for (const message of [null, 'junk', { type: 'junk', deep: [[]] }]) {
       await inject(program, workerPid, { do: 'send', message })
     }
