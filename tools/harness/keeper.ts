@@ -94,7 +94,10 @@ export class Keeper implements Disposable {
     const keeper = new Keeper(socket)
     socket.on('error', () => socket.destroy())
     socket.on('close', () => keeper.#abandon())
-    createInterface({ input: socket }).on('line', (line) => keeper.#hear(line))
+    // readline passes its input's errors on; the socket's own listener has dealt with them.
+    createInterface({ input: socket })
+      .on('line', (line) => keeper.#hear(line))
+      .on('error', () => {})
     socket.write(`${JSON.stringify({ type: 'harness', token })}\n`)
     return keeper
   }
