@@ -10,6 +10,7 @@ import {
   writeFileSync,
   cpSync,
 } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { projectRoot } from '../catalog.ts'
 import { run, type Ran } from './commands.ts'
@@ -69,22 +70,7 @@ const cases: readonly Case[] = [
 ]
 
 export async function auditCommands(tally: Tally): Promise<void> {
-  // A temporary folder of their own: what others leave in the common one is not theirs.
-  const temporary = mkdtempSync(join(workshopFolder(), 'temporary-'))
-  const before = process.env.TMPDIR
-  process.env.TMPDIR = temporary
-  try {
-    await runAll(tally)
-    tally.add('nothing is left in the temporary folder', contentsOf(temporary), 0)
-  } finally {
-    if (before === undefined) delete process.env.TMPDIR
-    else process.env.TMPDIR = before
-    rmSync(temporary, { recursive: true, force: true })
-  }
-  tally.add('no process is left', await survivors({ within: 2_000 }), 0)
-}
-
-async function runAll(tally: Tally): Promise<void> {
+  const before = temporaryFiles()
   const ours = mark()
   process.env[ours.name] = ours.value
   for (const { what, args, code, says, env = {} } of cases) {
@@ -100,6 +86,8 @@ async function runAll(tally: Tally): Promise<void> {
     problemWithBrokenCheck(),
   )
   await oneCore(tally)
+  tally.add('nothing is left in the temporary folder', newFiles(before), 0)
+  tally.add('no process is left', await survivors(ours, { within: 2_000 }), 0)
 }
 
 function problemWith({ code, output }: Ran, wanted: number, says: RegExp | undefined): string | undefined {
@@ -175,7 +163,8 @@ async function inFolder(
   prefix: string,
   act: (folder: string) => Promise<string | undefined>,
 ): Promise<string | undefined> {
-  const folder = mkdtempSync(join(workshopFolder(), prefix))
+  mkdirSync(join(projectRoot, '.workshop'), { recursive: true })
+  const folder = mkdtempSync(join(projectRoot, '.workshop', prefix))
   try {
     return await act(folder)
   } finally {
@@ -191,13 +180,11 @@ async function timed(tally: Tally, what: string, look: () => Promise<string | un
   tally.add(what, problem, performance.now() - started)
 }
 
-function contentsOf(folder: string): string | undefined {
-  const left = readdirSync(folder)
-  return left.length === 0 ? undefined : left.join('\n')
+function temporaryFiles(): ReadonlySet<string> {
+  return new Set(readdirSync(tmpdir()))
 }
 
-function workshopFolder(): string {
-  const folder = join(projectRoot, '.workshop')
-  mkdirSync(folder, { recursive: true })
-  return folder
+function newFiles(before: ReadonlySet<string>): string | undefined {
+  const left = [...temporaryFiles()].filter((name) => !before.has(name))
+  return left.length === 0 ? undefined : left.join('\n')
 }

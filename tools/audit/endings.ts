@@ -49,7 +49,7 @@ async function timed(
     if (grading.exitCode !== null) return tally.add(what, `the grading ended too early:\n${output}`, 0)
   }
   end(grading)
-  const late = setTimeout(() => grading.kill('SIGKILL'), 10_000)
+  const late = setTimeout(() => grading.kill('SIGKILL'), 30_000)
   await ended
   clearTimeout(late)
   const [code, signal] = (await ended) as [number | null, string | null]

@@ -102,6 +102,11 @@ export class Keeper implements Disposable {
     return keeper
   }
 
+  /** Whether it can be reached no more: nothing will come of any wait. */
+  get gone(): boolean {
+    return this.#socket.destroyed
+  }
+
   /** Asks and waits for the answer; what may be asked stands in keeper.mjs, `answer`. */
   request<Reply>(request: Record<string, unknown>): Promise<Reply> {
     this.#nextId += 1

@@ -5,7 +5,7 @@ import { fetchFrom, jsonOf, type Answer, type NoAnswer, type RequestOptions } fr
 import type { Keeper } from './keeper.ts'
 import { patientNow, until } from './patience.ts'
 import type { StartOptions } from './plans.ts'
-import { Mismatch, type Finding } from './problems.ts'
+import { Cancelled, Mismatch, type Finding } from './problems.ts'
 import { takenBetween, type Usage } from './usage.ts'
 import { workersFrom, type LostWorker, type Worker } from './workers.ts'
 
@@ -212,6 +212,7 @@ export class Program implements AsyncDisposable {
   }
 
   #refuseExcess(): void {
+    if (this.#keeper.gone) throw new Cancelled('the keeper has gone')
     const limit = this.eventsOf('limit')[0]
     if (limit === undefined) return
     throw new Mismatch({ ...excess[limit.limit](limit.value), read: 'the-contract', repeat: this.command })
