@@ -1,4 +1,4 @@
-// caught by: every page is rendered for its visitor
+// caught by: every worker answers on one port, and the primary never does
 // Sets Content-Length to the number of characters, where HTTP counts bytes: the page is cut.
 
 import cluster from 'node:cluster'
