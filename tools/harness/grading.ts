@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { TestModule, Vitest } from 'vitest/node'
+import type { Vitest } from 'vitest/node'
 import { startKeeper, type OwnKeeper } from './keeper.ts'
 import { cores, planFor } from './plans.ts'
 import { Cancelled, EnvironmentProblem } from './problems.ts'
@@ -150,11 +150,6 @@ class WarmGrader implements Grader {
     await this.#spare?.[Symbol.asyncDispose]()
     await (await this.#vitest)?.close()
   }
-
-  /** Has a keeper ready for the next grading. */
-  warmUp(): void {
-    this.#spare ??= startKeeper()
-  }
 }
 
 function refuse(signal: AbortSignal | undefined): void {
@@ -224,5 +219,3 @@ function summary(
 function projectPath(root: string, file: string): string {
   return file.startsWith(`${root}/`) ? file.slice(root.length + 1) : file
 }
-
-export type { TestModule }

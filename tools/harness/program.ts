@@ -225,10 +225,7 @@ export class Program implements AsyncDisposable {
 
   /** SIGKILL to this worker or to the first one that listens; resolves to it. */
   async killOneWorker(worker: Worker | undefined = this.listening[0]): Promise<LostWorker> {
-    if (worker === undefined) throw new Error('there is no worker to kill')
-    const lostAfter = this.#events.at(-1)?.seq ?? 0
-    await this.signal('SIGKILL', worker.pid)
-    return { ...worker, lostAfter }
+    return this.#lose(worker, (pid) => this.signal('SIGKILL', pid))
   }
 
   /** Ports on which the first process has opened a server of its own, beside what it opens for its workers. */
@@ -240,10 +237,15 @@ export class Program implements AsyncDisposable {
 
   /** Ends one worker from inside with `process.exit(code)`. */
   async exitOneWorker(code: number, worker: Worker | undefined = this.listening[0]): Promise<LostWorker> {
+    return this.#lose(worker, (pid) => this.#tell(pid, { do: 'exit', code }))
+  }
+
+  /** Ends a worker in this way; what comes after is what the program makes of it. */
+  async #lose(worker: Worker | undefined, end: (pid: number) => Promise<unknown>): Promise<LostWorker> {
     if (worker === undefined) throw new Error('there is no worker to end')
     this.harmed = true
     const lostAfter = this.#events.at(-1)?.seq ?? 0
-    await this.#tell(worker.pid, { do: 'exit', code })
+    await end(worker.pid)
     return { ...worker, lostAfter }
   }
 
