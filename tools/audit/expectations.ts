@@ -46,6 +46,14 @@ export function expectationsOf(lesson: Lesson, { more }: { readonly more: boolea
   ]
 }
 
+/** The names of a lesson's checks, as they are declared. */
+export function checkNames(lesson: Lesson): readonly string[] {
+  const source = readFileSync(lesson.check, 'utf8')
+  return [...source.matchAll(/^check\((['"])(.+)\1, async/gm)].map((match) =>
+    (match[2] ?? '').replaceAll(String.raw`\'`, "'"),
+  )
+}
+
 /** The entry files of a folder; what lies in folders below it belongs to one of them. */
 export function programsIn(folder: string): readonly string[] {
   if (!existsSync(folder)) return []

@@ -6,13 +6,14 @@ import { parseArgs } from 'node:util'
 import { inProject, lessons, projectRoot, type Lesson } from '../catalog.ts'
 import { openGrader, type Grader } from '../harness/grading.ts'
 import { decide, estimateShare, median, type Round } from '../harness/share.ts'
-import { expectationsOf, type Expectation } from './expectations.ts'
+import { checkNames, expectationsOf, type Expectation } from './expectations.ts'
 
-const usage = `npm run flakiness -- [--times 50] [--hogs 2] [--throughput] [--program PATH …] [LESSON …]
+const usage = `npm run flakiness -- [--times 50] [--hogs 2] [--throughput] [--check WORDS] [--program PATH …] [LESSON …]
 
 --times N        how many verdicts on each program (50)
 --hogs N         so many busy loops run beside (0)
 --throughput     repeats the throughput claim alone, without starting the programs again
+--check WORDS    only the check whose name holds these words, without those before it
 --program PATH   this program of checks/*/mistakes or checks/*/variants; the solutions unless told (may be repeated)
 LESSON           the numbers of the lessons; all unless told`
 
@@ -38,7 +39,7 @@ export async function main(args: readonly string[]): Promise<number> {
   for (const expectation of options.programs) {
     const graded = options.throughput
       ? await repeatThroughput(grader, expectation, options.times)
-      : await repeatVerdict(grader, expectation, options.times)
+      : await repeatVerdict(grader, expectation, options.times, options.check)
     wrong += graded.filter(({ outcome }) => outcome === 'wrong' || outcome === 'broken').length
     rows.push(row(expectation, graded))
   }
@@ -61,6 +62,7 @@ function read(args: readonly string[]) {
         hogs: { type: 'string', default: '0' },
         throughput: { type: 'boolean', default: false },
         program: { type: 'string', multiple: true },
+        check: { type: 'string' },
       },
     })
     const count = (text: string, name: string): number => {
@@ -76,6 +78,7 @@ function read(args: readonly string[]) {
       times: count(values.times, 'times'),
       hogs: count(values.hogs, 'hogs'),
       throughput,
+      check: values.check,
       programs: throughput
         ? programs.filter(({ lesson }) => thresholds[lesson.number] !== undefined)
         : programs,
@@ -109,12 +112,16 @@ async function repeatVerdict(
   grader: Grader,
   expectation: Expectation,
   times: number,
+  words: string | undefined,
 ): Promise<readonly Graded[]> {
   const { lesson, file } = expectation
+  const only = words === undefined ? undefined : checkNamed(lesson, words)
   const graded: Graded[] = []
   for (let time = 1; time <= times; time += 1) {
     const { number, slug, check } = lesson
-    const { lessons: results } = await grader.grade([{ number, slug, check, file }])
+    const { lessons: results } = await grader.grade([
+      { number, slug, check, file, ...(only !== undefined && { only }) },
+    ])
     const [result] = results
     if (result === undefined) throw new Error('a grading without a result')
     const failed = result.checks.find((one) => one.verdict === 'failed')
@@ -127,6 +134,13 @@ async function repeatVerdict(
     )
   }
   return graded
+}
+
+function checkNamed(lesson: Lesson, words: string): string {
+  const names = checkNames(lesson)
+  const name = names.find((one) => one.includes(words))
+  if (name !== undefined) return name
+  throw new Error(`No check of ${lesson.slug} has “${words}” in its name. They are:\n  ${names.join('\n  ')}`)
 }
 
 function outcomeOf({ kind, caughtBy }: Expectation, verdict: string, failed: string | undefined): Outcome {

@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, mkdirSync, readFileSync, readdirSync, rmSync, 
 import { dirname, join } from 'node:path'
 import MarkdownIt from 'markdown-it'
 import { inProject, lessons, projectRoot, type Lesson } from '../catalog.ts'
+import { checkNames } from './expectations.ts'
 import { anchorsOf } from '../reader/anchors.ts'
 import { hintsOf } from '../reader/hints.ts'
 import { run } from './commands.ts'
@@ -50,14 +51,6 @@ function linksOf(markdown: string): readonly string[] {
   return tokens
     .flatMap((token) => [token.attrGet('href'), token.attrGet('src')])
     .filter((href) => typeof href === 'string')
-}
-
-/** The names of a lesson's checks, as they are declared. */
-function checkNames(lesson: Lesson): readonly string[] {
-  const source = readFileSync(lesson.check, 'utf8')
-  return [...source.matchAll(/^check\((['"])(.+)\1, async/gm)].map((match) =>
-    (match[2] ?? '').replaceAll(String.raw`\'`, "'"),
-  )
 }
 
 function problemWithHints(lesson: Lesson): string | undefined {

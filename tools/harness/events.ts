@@ -44,11 +44,31 @@ export type ProgramEvent =
   | (Observed & {
       readonly type: 'server-listening'
       readonly port?: number
+      readonly address?: string
       readonly path?: string
       readonly serves: boolean
     })
   | (Observed & { readonly type: 'server-error'; readonly code: string | null; readonly port: number | null })
   | (Observed & { readonly type: 'listen-held'; readonly worker: number })
+  /** A request that arrived in a process whose requests are watched, and how its answer ended. */
+  | (Observed & {
+      readonly type: 'request'
+      readonly id: number
+      readonly method: string
+      readonly url: string
+      readonly rawHeaders: readonly string[]
+    })
+  | (Observed & { readonly type: 'request-closed'; readonly id: number; readonly finished: boolean })
+  | (Observed & { readonly type: 'obeyed'; readonly id: number })
+  /** After a forced collection, bytes. */
+  | (Observed & {
+      readonly type: 'heap'
+      readonly id: number
+      readonly heapUsed: number
+      readonly rss: number
+      readonly external: number
+      readonly arrayBuffers: number
+    })
   | (Observed & { readonly type: 'messages'; readonly sent: number; readonly sentBytes: number })
   | (Observed & {
       readonly type: 'environment'

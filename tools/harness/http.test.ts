@@ -137,6 +137,7 @@ const answered = (text: string): Answer => ({
   ok: true,
   status: 200,
   headers: {},
+  rawHeaders: [],
   text,
   servedBy: undefined,
   ms: 1,

@@ -32,6 +32,8 @@ export interface Answer {
   readonly ok: true
   readonly status: number
   readonly headers: IncomingHttpHeaders
+  /** Names and values in turns, as they came. */
+  readonly rawHeaders: readonly string[]
   readonly text: string
   readonly servedBy: Server | undefined
   /** From the first byte sent to the last received, milliseconds on the patient clock. */
@@ -71,6 +73,7 @@ export function fetchFrom(
           ok: true,
           status: response.statusCode ?? 0,
           headers: response.headers,
+          rawHeaders: response.rawHeaders,
           text: Buffer.concat(chunks).toString('utf8'),
           servedBy: serverOf(response.headers),
           ms: patientNow() - start,
@@ -86,7 +89,8 @@ export function fetchFrom(
   })
 }
 
-function serverOf(headers: IncomingHttpHeaders): Server | undefined {
+/** Which process answered, from the stamps in the answer's head. */
+export function serverOf(headers: IncomingHttpHeaders): Server | undefined {
   for (const role of ['worker', 'primary', 'single'] as const) {
     const stamp = headers[`x-every-core-${role}`]
     if (typeof stamp !== 'string') continue

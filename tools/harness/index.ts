@@ -2,9 +2,32 @@
 
 export { check, holds, note, skip } from './check.ts'
 export { endsOnSigterm, refusesOddRequests, servesPages } from './contract.ts'
+export {
+  describeFailures,
+  keepAsking,
+  openRaw,
+  openRequest,
+  type Asked,
+  type Asking,
+  type OpenRequest,
+  type RawClient,
+} from './clients.ts'
+export {
+  allocate,
+  block,
+  crash,
+  giveNextForks,
+  hang,
+  heapOf,
+  reject,
+  sendMessage,
+  stop,
+  watchRequests,
+} from './faults.ts'
+export { addressesOf, isLoopback, isReachableOffLoopback } from './loopback.ts'
 export { describeAnswer, jsonOf, keptConnection, type Answer, type NoAnswer, type Server } from './http.ts'
 export { expect } from './matchers.ts'
-export { pause, seconds, until } from './patience.ts'
+export { patientNow, pause, seconds, until } from './patience.ts'
 export { Inconclusive, Mismatch } from './problems.ts'
 export { cores } from './plans.ts'
 export { holdPort, noteOldNames, oneAllowedCore } from './platform.ts'
@@ -12,7 +35,7 @@ export { meetEveryWorker } from './meet.ts'
 export { expectCost } from './cost.ts'
 export { startReference } from './reference.ts'
 export type { Program } from './program.ts'
-export { freePort, start } from './start.ts'
+export { freePort, shareOther, start } from './start.ts'
 export { workersUnderLoad } from './throughput.ts'
-export { median } from './share.ts'
-export type { Worker } from './workers.ts'
+export { median, quantile } from './share.ts'
+export type { LostWorker, Worker } from './workers.ts'

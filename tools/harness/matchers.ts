@@ -19,7 +19,10 @@ interface ProgramMatchers {
   /** No process of it is left, in time. */
   toLeaveNoProcess(options: { readonly within: number } & Advice): Promise<void>
   /** At least this share of the available speed-up; see share.ts. */
-  toGetShare(threshold: number, advice: { readonly read: string }): Promise<void>
+  toGetShare(
+    threshold: number,
+    advice: { readonly read: string; readonly headers?: Readonly<Record<string, string>> },
+  ): Promise<void>
   /** One core's throughput: at least this ratio of a plain process, at most this share of a cluster's gain. */
   toUseOneCore(bounds: {
     readonly ratio: number
@@ -108,8 +111,12 @@ expect.extend({
     })
   },
 
-  async toGetShare(program: Program, threshold: number, { read }: { read: string }) {
-    await expectShare(program, threshold, read)
+  async toGetShare(
+    program: Program,
+    threshold: number,
+    { read, headers }: { read: string; headers?: Readonly<Record<string, string>> },
+  ) {
+    await expectShare(program, threshold, read, headers)
     return passed
   },
 

@@ -12,8 +12,8 @@ export interface StartOptions {
   readonly port?: number
   /** Runs on this one core only (Linux, `taskset`). */
   readonly core?: number
-  /** The worker with this id listens only when `program.releaseListen` says so. */
-  readonly holdListen?: number
+  /** The worker with this id, or any, listens only when `program.releaseListen` says so. */
+  readonly holdListen?: number | 'any'
   readonly countMessages?: boolean
 }
 

@@ -12,6 +12,8 @@ import { workersFrom, type LostWorker, type Worker } from './workers.ts'
 export interface Identity {
   readonly key: string
   readonly port: number
+  /** What the program gets as ADMIN_PORT. */
+  readonly adminPort: number
   readonly pid: number
   readonly file: string
   readonly options: StartOptions
@@ -111,13 +113,18 @@ export class Program implements AsyncDisposable {
     return fetchFrom(this.port, path, options)
   }
 
-  /** An answer with this status, or a Mismatch that says what came. */
+  /** Asks the admin interface. */
+  admin(path: string, options: RequestOptions = {}): Promise<Answer | NoAnswer> {
+    return fetchFrom(this.identity.adminPort, path, options)
+  }
+
+  /** An answer with this status, or a Mismatch that says what came. `admin`: of the admin interface. */
   async get(
     path: string,
-    options: RequestOptions & Partial<Finding> & { status?: number } = {},
+    options: RequestOptions & Partial<Finding> & { status?: number; admin?: boolean } = {},
   ): Promise<Answer> {
-    const { status = 200, likely, read, expected, repeat } = options
-    const answer = await this.fetch(path, options)
+    const { status = 200, admin = false, likely, read, expected, repeat } = options
+    const answer = await (admin ? this.admin(path, options) : this.fetch(path, options))
     if (answer.ok && answer.status === status) return answer
     await this.mustBeAlive()
     const method = options.method ?? 'GET'
@@ -128,12 +135,15 @@ export class Program implements AsyncDisposable {
         : this.#withoutAnswer(answer),
       likely,
       read,
-      repeat: repeat ?? this.commandWith(path, method),
+      repeat: repeat ?? this.commandWith(path, method, admin ? '9000' : '8000'),
     })
   }
 
-  /** The JSON object that a GET of this path answers. */
-  async getJson(path: string, options: Partial<Finding> = {}): Promise<Readonly<Record<string, unknown>>> {
+  /** The JSON object that this request is answered with. */
+  async getJson(
+    path: string,
+    options: RequestOptions & Partial<Finding> & { status?: number; admin?: boolean } = {},
+  ): Promise<Readonly<Record<string, unknown>>> {
     const answer = await this.get(path, options)
     const body = jsonOf(answer)
     if (body !== undefined) return body
@@ -153,8 +163,33 @@ export class Program implements AsyncDisposable {
     return `no answer (${answer.code})`
   }
 
-  commandWith(path: string, method = 'GET'): string {
-    return `${this.command} & sleep 1; curl -si${method === 'GET' ? '' : ` -X ${method}`} 'localhost:8000${path}'; kill %1`
+  commandWith(path: string, method = 'GET', port = '8000'): string {
+    return `${this.command} & sleep 1; curl -si${method === 'GET' ? '' : ` -X ${method}`} 'localhost:${port}${path}'; kill %1`
+  }
+
+  /**
+   * Looks again and again, with requests or otherwise, until something is found; undefined when the time is over, even
+   * counted with what this machine took from the program. Each look has to be bounded by itself.
+   */
+  async eventually<Found>(
+    look: () => Promise<Found | undefined>,
+    { within, every = 25 }: { readonly within: number; readonly every?: number },
+  ): Promise<Found | undefined> {
+    const before = await this.usage()
+    const start = patientNow()
+    let length = within
+    for (;;) {
+      const begun = patientNow()
+      const found = await look()
+      if (found !== undefined) return found
+      // A look that began in time counts; the last one begins when the time is just over.
+      if (begun - start >= length) {
+        const taken = Math.min(within + takenBetween(before, await this.usage()), within * 4)
+        if (taken <= length || begun - start >= taken) return undefined
+        length = taken
+      }
+      await until(() => undefined, { within: every })
+    }
   }
 
   /**
@@ -237,7 +272,7 @@ export class Program implements AsyncDisposable {
 
   /** Ends one worker from inside with `process.exit(code)`. */
   async exitOneWorker(code: number, worker: Worker | undefined = this.listening[0]): Promise<LostWorker> {
-    return this.#lose(worker, (pid) => this.#tell(pid, { do: 'exit', code }))
+    return this.#lose(worker, (pid) => this.tell(pid, { do: 'exit', code }))
   }
 
   /** Ends a worker in this way; what comes after is what the program makes of it. */
@@ -257,7 +292,7 @@ export class Program implements AsyncDisposable {
   /** Lets the held worker listen. */
   async releaseListen(): Promise<void> {
     this.harmed = true
-    await Promise.all(this.eventsOf('listen-held').map(({ pid }) => this.#tell(pid, { do: 'release' })))
+    await Promise.all(this.eventsOf('listen-held').map(({ pid }) => this.tell(pid, { do: 'release' })))
   }
 
   /** Waits until nothing has happened in it for so long: no event, no output. */
@@ -276,18 +311,31 @@ export class Program implements AsyncDisposable {
 
   /** Blocks the event loop of one process for so many ms. */
   block(ms: number, pid = this.pid): Promise<unknown> {
-    return this.#tell(pid, { do: 'block', ms })
+    return this.tell(pid, { do: 'block', ms })
   }
 
   /** The environment and command line that a process has. */
-  async environment(pid: number): Promise<EventOf<'environment'> | undefined> {
-    this.#nextId += 1
-    const id = this.#nextId
-    await this.#tell(pid, { do: 'environment', id })
-    return this.until(() => this.eventsOf('environment').find((event) => event.id === id), { within: 5_000 })
+  environment(pid: number): Promise<EventOf<'environment'> | undefined> {
+    return this.ask(pid, 'environment', 'environment')
   }
 
-  #tell(pid: number, command: Record<string, unknown>): Promise<unknown> {
+  /** Commands the observer in one process and waits for the event of this type with which it answers. */
+  async ask<Type extends 'environment' | 'heap' | 'obeyed'>(
+    pid: number,
+    what: string,
+    answer: Type,
+    more: Record<string, unknown> = {},
+  ): Promise<EventOf<Type> | undefined> {
+    this.#nextId += 1
+    const id = this.#nextId
+    await this.tell(pid, { do: what, id, ...more })
+    const answers = (): EventOf<Type> | undefined =>
+      this.eventsOf(answer).find((event) => (event as { readonly id?: number }).id === id)
+    return this.until(answers, { within: 5_000 })
+  }
+
+  /** Commands the observer in one process; see `obey` in processes/observer.mjs. */
+  tell(pid: number, command: Record<string, unknown>): Promise<unknown> {
     return this.#keeper.request({ do: 'tell', key: this.identity.key, pid, command })
   }
 

@@ -106,6 +106,12 @@ export function median(values: readonly number[]): number {
     : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2
 }
 
+/** The value below which this part (0 to 1) of all lies: the nearest rank. */
+export function quantile(values: readonly number[], part: number): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.max(0, Math.ceil(sorted.length * part) - 1)] ?? 0
+}
+
 /**
  * Student's t quantile by Hill's expansion (G. W. Hill, Algorithm 396, CACM 13, 1970): relative error below 1e-3 for
  * 5 degrees of freedom or more, which is all that is used here.

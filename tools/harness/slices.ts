@@ -41,6 +41,9 @@ interface Report {
   readonly cpuMs: number
 }
 
+/** Headers that every request of a load carries. */
+export type Headers = Readonly<Record<string, string>>
+
 /** A load generator. */
 export class Load implements AsyncDisposable {
   readonly #process: Program
@@ -56,11 +59,11 @@ export class Load implements AsyncDisposable {
   }
 
   /** Loads `/render` for so many ms; every client then finishes what it has begun. */
-  async slice(program: Program, ms: number): Promise<Report> {
+  async slice(program: Program, ms: number, headers: Headers = {}): Promise<Report> {
     this.#nextId += 1
     const id = this.#nextId
     const connections = CONNECTIONS_PER_CORE * cores()
-    const order = { id, port: program.port, connections, ms, path: '/render?visitor=' }
+    const order = { id, port: program.port, connections, ms, path: '/render?visitor=', headers }
     await this.#process.write(`${JSON.stringify(order)}\n`)
     const report = await this.#process.until(() => this.#report(id), { within: seconds(30) })
     if (report === undefined) throw new Inconclusive('The load generator got no core for 30 seconds.')
@@ -86,10 +89,15 @@ export async function openLoad(): Promise<Load> {
 }
 
 /** Runs one slice. A Mismatch when answers are wrong or missing. */
-export async function measureSlice(load: Load, program: Program, name: Slice['program']): Promise<Measured> {
+export async function measureSlice(
+  load: Load,
+  program: Program,
+  name: Slice['program'],
+  headers: Headers = {},
+): Promise<Measured> {
   for (;;) {
     const idleBefore = await program.usage()
-    const running = load.slice(program, SLICE_MS)
+    const running = load.slice(program, SLICE_MS, headers)
     // In the thick of it on both ends: the first connections are open, the last are not yet finished.
     const early = await readingAfter(program, 40)
     const late = await readingAfter(program, SLICE_MS - 70)

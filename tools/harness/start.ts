@@ -2,7 +2,7 @@
 
 import type { Keeper } from './keeper.ts'
 import { cores, inheritedEnvironment, planFor, shellCommand, type StartOptions } from './plans.ts'
-import { Program } from './program.ts'
+import { Program, type Identity } from './program.ts'
 import { fileUnderCheck, keeper, session } from './session.ts'
 import { settle } from './settle.ts'
 
@@ -48,13 +48,12 @@ export async function startTool(script: string): Promise<Program> {
     observed: false,
     input: true,
   }
-  const { key, port, pid } = await care.request<{ key: string; port: number; pid: number }>({
-    do: 'start',
-    plan,
-  })
-  const identity = { key, port, pid, file: script, options: {}, command: `node ${script}` }
+  const place = await care.request<Place>({ do: 'start', plan })
+  const identity = { ...place, file: script, options: {}, command: `node ${script}` }
   return Program.hold(care, identity, (program) => program.end())
 }
+
+type Place = Pick<Identity, 'key' | 'port' | 'adminPort' | 'pid'>
 
 /** A port that is free now and that nobody else of this run gets. */
 export async function freePort(): Promise<number> {
@@ -91,12 +90,8 @@ async function hold(
   const { root } = session()
   const care: Keeper = await keeper()
   const plan = planFor(root, file, options)
-  const { key, port, pid } = await care.request<{ key: string; port: number; pid: number }>({ do: how, plan })
-  return Program.hold(
-    care,
-    { key, port, pid, file, options, command: shellCommand(root, file, options) },
-    release,
-  )
+  const place = await care.request<Place>({ do: how, plan })
+  return Program.hold(care, { ...place, file, options, command: shellCommand(root, file, options) }, release)
 }
 
 async function leave(program: Program): Promise<void> {

@@ -15,7 +15,7 @@ import {
   type Estimate,
   type Round,
 } from './share.ts'
-import { measureSlice, openLoad, type Load, type Measured } from './slices.ts'
+import { measureSlice, openLoad, type Headers, type Load, type Measured } from './slices.ts'
 import { startReference } from './reference.ts'
 import { session } from './session.ts'
 import { endIdle } from './start.ts'
@@ -42,7 +42,12 @@ type Judge = (rounds: readonly Round[]) => boolean
  * The program gets at least this share of the speed-up that a reference cluster of the same size gets on these cores.
  * Throws Inconclusive on one core, where there is none, and where 24 rounds do not tell.
  */
-export async function expectShare(program: Program, threshold: number, read: string): Promise<void> {
+export async function expectShare(
+  program: Program,
+  threshold: number,
+  read: string,
+  headers: Headers = {},
+): Promise<void> {
   const workers = workersUnderLoad()
   if (workers < 2) {
     throw new Inconclusive(
@@ -53,7 +58,7 @@ export async function expectShare(program: Program, threshold: number, read: str
     const none = so.length >= 6 && estimateSpeedUp(so).high < LEAST_SPEED_UP
     return none || decide(estimateShare(so), threshold, so.length) !== 'more'
   }
-  const rounds = await measure(program, workers, isOver)
+  const rounds = await measure(program, workers, isOver, headers)
   const estimate = estimateShare(rounds.undisturbed)
   report(rounds, threshold, estimate, workers)
   refuseWithoutSpeedUp(rounds)
@@ -120,7 +125,12 @@ function mostRatio(rounds: readonly Round[], share: number): number {
   return 1 + share * (estimateSpeedUp(rounds).share - 1)
 }
 
-async function measure(yours: Program, workers: number, isOver: Judge): Promise<Rounds> {
+async function measure(
+  yours: Program,
+  workers: number,
+  isOver: Judge,
+  headers: Headers = {},
+): Promise<Rounds> {
   await endIdle()
   const [first, second, third] = await Promise.all([startReference(0), startReference(workers), openLoad()])
   await using one = first
@@ -131,11 +141,11 @@ async function measure(yours: Program, workers: number, isOver: Judge): Promise<
   const { trials = 0 } = session()
   for (let trial = 0; trial < trials; trial += 1) {
     const started = performance.now()
-    const { undisturbed, slices } = await takeTurns(load, programs, isOver)
+    const { undisturbed, slices } = await takeTurns(load, programs, isOver, headers)
     await tellTrial({ rounds: undisturbed, ms: Math.round(performance.now() - started), slices })
   }
   // Awaited here: the programs end with this function.
-  return await takeTurns(load, programs, isOver)
+  return await takeTurns(load, programs, isOver, headers)
 }
 
 const order = ['one', 'ideal', 'yours'] as const
@@ -145,13 +155,14 @@ async function takeTurns(
   load: Load,
   programs: Readonly<Record<Slice['program'], Program>>,
   isOver: Judge,
+  headers: Headers,
 ): Promise<Rounds> {
   const slices: Record<Slice['program'], Measured[]> = { one: [], ideal: [], yours: [] }
   const undisturbed: Round[] = []
   while (undisturbed.length < LAST_LOOK) {
     // Mirrored order: a drift of the machine's speed cancels over two rounds.
     for (const name of undisturbed.length % 2 === 0 ? order : order.toReversed()) {
-      const slice = await measureSlice(load, programs[name], name)
+      const slice = await measureSlice(load, programs[name], name, headers)
       slices[name].push(slice)
       await tellLive({ program: name, rate: slice.rate, round: undisturbed.length + 1 } satisfies Slice)
     }

@@ -139,16 +139,17 @@ async function start(plan) {
   nextKey += 1
   const key = `p${nextKey}`
   const port = plan.port ?? (await freePort())
+  const adminPort = await freePort()
   const { port: keeperPort } = /** @type {net.AddressInfo} */ (server.address())
   const program = new KeptProgram(
     key,
-    { ...plan, port },
+    { ...plan, port, adminPort },
     { run, keeper: `${keeperPort}:${token}` },
     tellHarnesses,
   )
   programs.set(key, program)
   program.start()
-  return { key, port, pid: program.pid }
+  return { key, port, adminPort, pid: program.pid }
 }
 
 /** Hands over a program that was started ahead with the same plan, once; else starts one. @param {Plan} plan */
@@ -156,7 +157,8 @@ function adopt(plan) {
   for (const program of programs.values()) {
     if (program.ahead && program.alike(plan)) {
       program.ahead = false
-      return Promise.resolve({ key: program.key, port: program.port, pid: program.pid })
+      const { port, adminPort } = program.plan
+      return Promise.resolve({ key: program.key, port, adminPort, pid: program.pid })
     }
   }
   return start(plan)

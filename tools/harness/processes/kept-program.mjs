@@ -9,7 +9,7 @@ import { allowedCores, hasProc, idleMs, processesOfRun, scheduled } from './proc
  * @typedef {object} Plan
  * @property {readonly string[]} argv the command and its arguments
  * @property {string} cwd
- * @property {Record<string, string>} env the whole environment but PORT and the keeper's own
+ * @property {Record<string, string>} env the whole environment but PORT, ADMIN_PORT and the keeper's own
  * @property {number} [port] given as PORT; else a free one
  * @property {boolean} [observed] default true
  * @property {boolean} [ahead] started ahead of the one who will ask for it
@@ -36,13 +36,12 @@ export class KeptProgram {
   #nextReading = 0
 
   /**
-   * @param {string} key @param {Plan & { port: number }} plan @param {{ run: string, keeper: string }} care
+   * @param {string} key @param {Plan & { port: number, adminPort: number }} plan @param {{ run: string, keeper: string }} care
    * @param {(event: Record<string, unknown>) => void} tell
    */
   constructor(key, plan, care, tell) {
     this.key = key
     this.plan = plan
-    this.port = plan.port
     this.ahead = plan.ahead === true
     /** What every process of the program carries in its environment. */
     this.tag = `${care.run}/${key}`
@@ -55,7 +54,7 @@ export class KeptProgram {
   }
 
   start() {
-    const { argv, cwd, env, port, observed = true, input = false } = this.plan
+    const { argv, cwd, env, port, adminPort, observed = true, input = false } = this.plan
     const observer = new URL('./observer.mjs', import.meta.url).href
     const child = spawn(/** @type {string} */ (argv[0]), argv.slice(1), {
       cwd,
@@ -63,6 +62,7 @@ export class KeptProgram {
       detached: true,
       stdio: [input ? 'pipe' : 'ignore', 'pipe', 'pipe'],
       env: {
+        ADMIN_PORT: String(adminPort),
         ...env,
         PORT: String(port),
         EVERY_CORE_RUN: this.tag,

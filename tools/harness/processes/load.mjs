@@ -13,7 +13,7 @@ import { performance } from 'node:perf_hooks'
 import { createInterface } from 'node:readline'
 import autocannon from 'autocannon'
 
-/** @typedef {{ id: number, port: number, connections: number, ms: number, path: string }} Slice */
+/** @typedef {{ id: number, port: number, connections: number, ms: number, path: string, headers?: Record<string, string> }} Slice */
 
 const GIVE_UP_AFTER_MS = 20_000
 
@@ -34,7 +34,7 @@ function now() {
 let visitors = 0
 
 /** @param {Slice} slice */
-async function fire({ id, port, connections, ms, path }) {
+async function fire({ id, port, connections, ms, path, headers = {} }) {
   const start = now()
   const usage = process.cpuUsage()
   const idleBefore = performance.eventLoopUtilization()
@@ -51,6 +51,7 @@ async function fire({ id, port, connections, ms, path }) {
       autocannon({
         // A client's first request is built before `setupRequest` is asked.
         url: `http://127.0.0.1:${port}${path}first-${id}`,
+        headers,
         connections,
         duration: 3_600,
         timeout: 10,

@@ -12,6 +12,8 @@ import diagnostics from 'node:diagnostics_channel'
 import { writeSync } from 'node:fs'
 import net from 'node:net'
 import { performance } from 'node:perf_hooks'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { isMainThread } from 'node:worker_threads'
 
 const {
@@ -174,12 +176,25 @@ function followChildren() {
 
   /** @param {string[]} pairs `NAME=value` */
   function withObserver(pairs) {
-    const others = pairs.filter((pair) => !/^(EVERY_CORE_\w+|NODE_OPTIONS)=/.test(pair))
-    const own = pairs.find((pair) => pair.startsWith('NODE_OPTIONS='))?.slice('NODE_OPTIONS='.length) ?? ''
-    const options = own.includes(preload) ? own : `${preload} ${own}`.trim()
-    return [...others, ...mine.map(([name, value]) => `${name}=${value}`), `NODE_OPTIONS=${options}`]
+    const given = Object.entries(forNextForks.env)
+    const others = pairs.filter(
+      (pair) =>
+        !/^(EVERY_CORE_\w+|NODE_OPTIONS)=/.test(pair) && !given.some(([name]) => pair.startsWith(`${name}=`)),
+    )
+    const theirs = pairs.find((pair) => pair.startsWith('NODE_OPTIONS='))?.slice('NODE_OPTIONS='.length) ?? ''
+    const options = theirs.includes(preload) ? theirs : `${preload} ${theirs}`.trim()
+    const own = new Map([...mine, ...given])
+    if (forNextForks.options !== undefined)
+      own.set('EVERY_CORE_OPTIONS', JSON.stringify(forNextForks.options))
+    return [...others, ...[...own].map(([name, value]) => `${name}=${value}`), `NODE_OPTIONS=${options}`]
   }
 }
+
+/**
+ * What processes that are started from now on get beside what the program gives them; see `next-forks`.
+ * @type {{ env: Record<string, string>, options: Record<string, unknown> | undefined }}
+ */
+const forNextForks = { env: {}, options: undefined }
 
 function stampAnswers() {
   diagnostics.subscribe('http.server.request.start', (message) => {
@@ -192,9 +207,10 @@ function stampAnswers() {
 /** What the harness asked for before the start. @param {Report} report */
 function applyOptions(report) {
   if (optionsText === undefined) return
-  /** @type {{ holdListen?: number, countMessages?: boolean }} */
+  /** @type {{ holdListen?: number | 'any', countMessages?: boolean }} */
   const options = JSON.parse(optionsText)
-  if (cluster.isWorker && cluster.worker?.id === options.holdListen) holdListening(report)
+  const { holdListen } = options
+  if (cluster.isWorker && (holdListen === 'any' || cluster.worker?.id === holdListen)) holdListening(report)
   if (options.countMessages === true) countMessages(report)
 }
 
@@ -234,11 +250,49 @@ function counted(send) {
   return (/** @type {any} */ message, /** @type {any[]} */ ...rest) => {
     if (!String(message?.cmd ?? '').startsWith('NODE_')) {
       messages.sent += 1
-      messages.sentBytes += JSON.stringify(message)?.length ?? 0
+      messages.sentBytes += sizeOf(message)
     }
     return send(message, ...rest)
   }
 }
+
+/** Characters of JSON; 0 for what JSON has no words for. @param {unknown} message */
+function sizeOf(message) {
+  try {
+    return JSON.stringify(message)?.length ?? 0
+  } catch {
+    return 0
+  }
+}
+
+/**
+ * Tells what arrives here: every request's head, and how its answer ended. Adds headers to the answers, if any are
+ * given, as a list of names and values, before the program sets its own.
+ * @param {Report} report @param {readonly [string, string | string[]][]} headers
+ */
+function watchRequests(report, headers) {
+  requestsWatched = { headers }
+  if (requestsSubscribed) return
+  requestsSubscribed = true
+  let count = 0
+  diagnostics.subscribe('http.server.request.start', (message) => {
+    const { request, response } =
+      /** @type {{ request: import('node:http').IncomingMessage, response: import('node:http').ServerResponse }} */ (
+        message
+      )
+    if (requestsWatched === undefined) return
+    count += 1
+    const id = count
+    const { method, url, rawHeaders } = request
+    report('request', { id, method, url, rawHeaders })
+    for (const [name, value] of requestsWatched.headers) response.setHeader(name, value)
+    response.once('close', () => report('request-closed', { id, finished: response.writableFinished }))
+  })
+}
+
+/** @type {{ headers: readonly [string, string | string[]][] } | undefined} */
+let requestsWatched
+let requestsSubscribed = false
 
 /**
  * tsx keeps transpiled files under os.tmpdir(), and nothing of a check may stay outside `.workshop`. It reads TMPDIR
@@ -258,10 +312,24 @@ async function loadTsxWithItsCacheInside() {
   }
 }
 
+/** A whole collection, then what is left. Bytes. */
+function collectAndMeasure() {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc')
+  collect()
+  collect()
+  const { heapUsed, rss, external, arrayBuffers } = process.memoryUsage()
+  return { heapUsed, rss, external, arrayBuffers }
+}
+
 /** @type {unknown[]} */
 const hoard = []
 
-/** @param {{ do: string, ms?: number, code?: number, bytes?: number, message?: unknown, id?: number }} command @param {Report} report */
+/**
+ * @param {{ do: string, ms?: number, code?: number, bytes?: number, message?: unknown, id?: number,
+ *   env?: Record<string, string>, options?: Record<string, unknown>, headers?: [string, string | string[]][] }} command
+ * @param {Report} report
+ */
 function obey(command, report) {
   switch (command.do) {
     case 'block': {
@@ -286,6 +354,17 @@ function obey(command, report) {
       break
     case 'send':
       process.send?.(command.message)
+      break
+    case 'next-forks':
+      forNextForks.env = command.env ?? {}
+      forNextForks.options = command.options
+      break
+    case 'watch-requests':
+      watchRequests(report, command.headers ?? [])
+      report('obeyed', { id: command.id })
+      break
+    case 'heap':
+      report('heap', { id: command.id, ...collectAndMeasure() })
       break
     case 'environment':
       report('environment', {

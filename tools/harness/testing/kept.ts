@@ -13,6 +13,7 @@ const root = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, 
 interface Started {
   readonly key: string
   readonly port: number
+  readonly adminPort: number
   readonly pid: number
 }
 
