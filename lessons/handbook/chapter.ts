@@ -1,6 +1,6 @@
 /** One lesson's text as a chapter of the book. */
 
-import { parse, plainText, render, renderInline, type Token } from './markdown.ts'
+import { parse, plainText, renderInline, type Token } from './markdown.ts'
 import { escapeHtml } from './words.ts'
 
 /** A lesson as it lies in its folder. */
@@ -15,8 +15,8 @@ export interface Chapter {
   readonly number: number
   /** HTML of one line. */
   readonly title: string
-  /** HTML between the title and the next chapter. */
-  readonly body: string
+  /** What stands between the title and the next chapter. */
+  readonly tokens: Token[]
   /** Roughly, for an estimate of the time it takes to read. */
   readonly words: number
   readonly sections: readonly Section[]
@@ -45,7 +45,7 @@ export function chapterOf(lesson: Lesson, lessons: ReadonlySet<number>): Chapter
     slug: lesson.slug,
     number: lesson.number,
     title: title ?? escapeHtml(lesson.slug.slice(3).replaceAll('-', ' ')),
-    body: render(tokens),
+    tokens,
     words: lesson.markdown.split(/\s+/).length,
     sections,
   }

@@ -3,15 +3,14 @@
 import { bookplate, ornament } from './bookplate.ts'
 import { type Chapter, chapterOf, type Lesson } from './chapter.ts'
 import { script } from './script.ts'
+import { render } from './markdown.ts'
 import { style } from './style.ts'
 import { indexOf } from './terms.ts'
 import { escapeHtml } from './words.ts'
 
 export function pageOf(lessons: readonly Lesson[], visitor: string): string {
   const name = nameOf(visitor)
-  const numbers = new Set(lessons.map(({ number }) => number))
-  const chapters = lessons.map((lesson) => chapterOf(lesson, numbers))
-  const index = indexOf(chapters.flatMap(({ sections }) => sections))
+  const { chapters, index } = bookOf(lessons)
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -53,13 +52,32 @@ ${chapters.map((chapter) => articleOf(chapter, chapters.length, visitor)).join('
 `
 }
 
+/** What is the same for every visitor. A text is parsed and indexed once; a page is set and coloured anew each time. */
+interface Book {
+  readonly chapters: readonly Chapter[]
+  /** HTML. */
+  readonly index: string
+}
+
+function bookOf(lessons: readonly Lesson[]): Book {
+  const known = books.get(lessons)
+  if (known !== undefined) return known
+  const numbers = new Set(lessons.map(({ number }) => number))
+  const chapters = lessons.map((lesson) => chapterOf(lesson, numbers))
+  const book = { chapters, index: indexOf(chapters.flatMap(({ sections }) => sections)) }
+  books.set(lessons, book)
+  return book
+}
+
+const books = new WeakMap<readonly Lesson[], Book>()
+
 function contentsOf({ number, title, sections }: Chapter): string {
   const entries = sections.slice(1).map(({ id, title }) => `<li><a href="#${id}">${title}</a></li>`)
   const list = entries.length > 0 ? `<ol>${entries.join('')}</ol>` : ''
   return `<li><a href="#lesson-${number}"><b>${number}</b> ${title}</a>${list}</li>`
 }
 
-function articleOf({ number, title, body, words }: Chapter, total: number, visitor: string): string {
+function articleOf({ number, title, tokens, words }: Chapter, total: number, visitor: string): string {
   const minutes = Math.max(1, Math.round(words / wordsPerMinute))
   const time = minutes === 1 ? 'a minute' : `${minutes} minutes`
   return `<article style="counter-set: chapter ${number}">
@@ -69,7 +87,7 @@ function articleOf({ number, title, body, words }: Chapter, total: number, visit
 <p class="ornament" aria-hidden="true">${ornament(visitor, title)}</p>
 <p class="progress"><bdi>${nameOf(visitor)}</bdi>, this takes about ${time} to read.</p>
 </header>
-${body || '<p>This lesson has no text yet.</p>\n'}</article>`
+${render(tokens) || '<p>This lesson has no text yet.</p>\n'}</article>`
 }
 
 function countOf(lessons: number): string {
