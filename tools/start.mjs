@@ -32,7 +32,7 @@ const loadedFirst = {
 }
 
 /** Options of `check` and `lesson` that npm swallows without a word when they stand before `--`. */
-const swallowable = ['json', 'output', 'solutions', 'file']
+const swallowable = ['json', 'output', 'solutions', 'file', 'seed']
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 

@@ -91,6 +91,14 @@ test.each([
   expect(ended.grader.closed).toBe(true)
 })
 
+test('--seed is handed to the checks, and is a whole number', async () => {
+  const { grader } = await run(['3', '--seed', '42'])
+  expect(grader.graded.flat()).toMatchObject([{ number: 3, seed: 42 }])
+  const refused = await run(['3', '--seed', 'lucky'])
+  expect(refused.code).toBe(2)
+  expect(refused.desk.stderr.text()).toContain('--seed takes a whole number')
+})
+
 test('with --json standard output is the document and nothing else', async () => {
   const { code, desk } = await run(['3', '--json'], failing)
   expect(code).toBe(1)

@@ -4,6 +4,7 @@ import { type Lesson, lessons as allLessons } from '../catalog.ts'
 import { readArguments } from './arguments.ts'
 import { reserveDocument } from './check/document.ts'
 import { chooseLesson } from './choice.ts'
+import type { Subject } from '../harness/grading.ts'
 import type { Desk } from './desk.ts'
 import { UsageError, endWell } from './endings.ts'
 import { fileSubject, learnersSubject, solutionsSubject } from './subjects.ts'
@@ -19,6 +20,7 @@ export async function check(args: readonly string[], desk: Desk): Promise<number
     output: 'FILE',
     solutions: 'flag',
     file: 'PATH',
+    seed: 'N',
     color: 'flag',
     'no-color': 'flag',
     help: 'flag',
@@ -29,10 +31,11 @@ export async function check(args: readonly string[], desk: Desk): Promise<number
   }
   const chosen = await choose(operands, allLessons(desk.root))
   if (values.file !== undefined && (operands.length !== 1 || flags.solutions)) throw new UsageError(fileUsage)
-  const subjects = chosen.map((lesson) => {
-    if (values.file !== undefined) return fileSubject(lesson, values.file, desk.root)
-    return flags.solutions ? solutionsSubject(lesson) : learnersSubject(lesson)
-  })
+  const seed = seedFrom(values.seed)
+  const subjects = chosen.map((lesson) => ({
+    ...subjectOf(lesson, values.file, flags.solutions, desk.root),
+    ...(seed !== undefined && { seed }),
+  }))
   using document = values.output === undefined ? undefined : reserveDocument(values.output, desk.root)
   const interruption = desk.interruption()
   // The runner takes a while to open; all else is loaded in that time.
@@ -50,6 +53,17 @@ export async function check(args: readonly string[], desk: Desk): Promise<number
     colour: flags['no-color'] ? false : flags.color ? true : undefined,
     learners: values.file === undefined && !flags.solutions,
   })
+}
+
+function subjectOf(lesson: Lesson, file: string | undefined, solution: boolean, root: string): Subject {
+  if (file !== undefined) return fileSubject(lesson, file, root)
+  return solution ? solutionsSubject(lesson) : learnersSubject(lesson)
+}
+
+function seedFrom(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (/^\d{1,9}$/.test(text)) return Number(text)
+  throw new UsageError(`--seed takes a whole number of at most nine digits, not ${text}.`)
 }
 
 async function choose(operands: readonly string[], lessons: readonly Lesson[]): Promise<readonly Lesson[]> {
@@ -71,6 +85,7 @@ Options stand after \`--\`:
   npm run check -- --output FILE       the same document in a file
   npm run check -- --solutions         the reference solutions in place of your files
   npm run check -- 3 --file PATH       one file (relative to the project, or absolute) in place of yours
+  npm run check -- 10 --seed N         the faults of the final exam in the order that this seed gives
   npm run check -- --no-color          no colour (NO_COLOR and FORCE_COLOR work too)
 
 Exit codes: 0 all passed, 1 something failed, 2 wrong usage or an unfit machine,

@@ -20,6 +20,8 @@ export interface Subject {
   readonly only?: string
   /** How many gradings of throughput are tried, each told as an event, before the one that counts. */
   readonly trials?: number
+  /** What a check that draws by lot starts from, so that a run can be repeated; drawn anew unless told. */
+  readonly seed?: number
 }
 
 /** One slice of load on one of the three programs, as it ends. Rates in requests per second. */
@@ -112,7 +114,7 @@ class WarmGrader implements Grader {
     onEvent: (event: GradingEvent) => void,
     signal: AbortSignal | undefined,
   ): Promise<LessonResult> {
-    const { slug, file, number, only, trials } = subject
+    const { slug, file, number, only, trials, seed } = subject
     const started = performance.now()
     onEvent({ type: 'lesson-started', slug })
     const record = this.#reporter.follow(slug, started, onEvent)
@@ -122,6 +124,7 @@ class WarmGrader implements Grader {
       files: { [slug]: file },
       ...(only !== undefined && { only }),
       ...(trials !== undefined && { trials }),
+      ...(seed !== undefined && { seed }),
     }
     const project = vitest.getRootProject()
     project.provide('everyCore', session)

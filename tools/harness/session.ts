@@ -14,6 +14,8 @@ export interface Session {
   readonly only?: string
   /** How many gradings of throughput are tried before the one that counts; none unless told. */
   readonly trials?: number
+  /** What a check that draws by lot starts from; drawn anew unless told. */
+  readonly seed?: number
 }
 
 declare module 'vitest' {
