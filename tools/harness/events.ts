@@ -70,6 +70,16 @@ export type ProgramEvent =
       readonly arrayBuffers: number
     })
   | (Observed & { readonly type: 'messages'; readonly sent: number; readonly sentBytes: number })
+  /** Of `recordMessages`: a message that this process sent over IPC, to this child of it or (null) to its parent. */
+  | (Observed & { readonly type: 'message'; readonly to: number | null; readonly json: string })
+  /** Of `recordMessages`: what a process got that this one started; `env` as `NAME=value`. */
+  | (Observed & {
+      readonly type: 'given'
+      readonly childPid: number
+      readonly file: string
+      readonly args: readonly string[]
+      readonly env: readonly string[]
+    })
   | (Observed & {
       readonly type: 'environment'
       readonly id: number

@@ -15,6 +15,8 @@ export interface StartOptions {
   /** The worker with this id, or any, listens only when `program.releaseListen` says so. */
   readonly holdListen?: number | 'any'
   readonly countMessages?: boolean
+  /** Every IPC message, and what each child process is given, is told as an event. */
+  readonly recordMessages?: boolean
 }
 
 /** The user's settings that would change what a program does, or what it prints. */
@@ -30,11 +32,12 @@ export function inheritedEnvironment(): Record<string, string> {
 
 /** The plan for a learner's program, or for any other that is started as one. */
 export function planFor(root: string, file: string, options: StartOptions = {}): Plan {
-  const { workers, env = {}, port, core, holdListen, countMessages } = options
+  const { workers, env = {}, port, core, holdListen, countMessages, recordMessages } = options
   const node = [process.execPath, '--import', 'tsx', relativeFile(root, file)]
   const observerOptions = {
     ...(holdListen !== undefined && { holdListen }),
     ...(countMessages && { countMessages }),
+    ...(recordMessages && { recordMessages }),
   }
   return {
     argv: core === undefined ? node : ['taskset', '-c', String(core), ...node],

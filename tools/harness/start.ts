@@ -95,8 +95,9 @@ async function hold(
 }
 
 async function leave(program: Program): Promise<void> {
-  const { holdListen, countMessages, port } = program.identity.options
-  const special = holdListen !== undefined || countMessages === true || port !== undefined
+  const { holdListen, countMessages, recordMessages, port } = program.identity.options
+  const special =
+    holdListen !== undefined || countMessages === true || recordMessages === true || port !== undefined
   if (special) await program.end()
   else await shelve(idle, program)
 }

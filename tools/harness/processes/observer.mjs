@@ -24,6 +24,8 @@ const {
 
 /** What else is to happen at a fork. @type {((worker: import('node:cluster').Worker) => void) | undefined} */
 let onFork
+/** What else is to happen when a child was spawned. @type {((child: any, options: any) => void) | undefined} */
+let onSpawn
 
 if (isMainThread && run !== '' && keeper !== '') {
   const report = await connect()
@@ -171,7 +173,9 @@ function followChildren() {
   const preload = `--import ${import.meta.url}`
   prototype.spawn = function (/** @type {any} */ options) {
     if (Array.isArray(options?.envPairs)) options.envPairs = withObserver(options.envPairs)
-    return Reflect.apply(spawn, this, [options])
+    const result = Reflect.apply(spawn, this, [options])
+    onSpawn?.(this, options)
+    return result
   }
 
   /** @param {string[]} pairs `NAME=value` */
@@ -207,11 +211,12 @@ function stampAnswers() {
 /** What the harness asked for before the start. @param {Report} report */
 function applyOptions(report) {
   if (optionsText === undefined) return
-  /** @type {{ holdListen?: number | 'any', countMessages?: boolean }} */
+  /** @type {{ holdListen?: number | 'any', countMessages?: boolean, recordMessages?: boolean }} */
   const options = JSON.parse(optionsText)
   const { holdListen } = options
   if (cluster.isWorker && (holdListen === 'any' || cluster.worker?.id === holdListen)) holdListening(report)
   if (options.countMessages === true) countMessages(report)
+  if (options.recordMessages === true) recordMessages(report)
 }
 
 /**
@@ -243,6 +248,56 @@ function countMessages(report) {
     worker.process.send = counted(worker.process.send.bind(worker.process))
   }
   setInterval(() => report('messages', messages), 200).unref()
+}
+
+/**
+ * Tells every message that this process sends over IPC, Node's own apart, and what it hands to the processes that it
+ * starts. Both ends of a channel are told by their senders.
+ * @param {Report} report
+ */
+function recordMessages(report) {
+  if (process.send !== undefined) process.send = recorded(process.send.bind(process), null, report)
+  onSpawn = (child, options) => {
+    if (child.pid === undefined) return
+    const [args, env] = [options.args ?? [], options.envPairs ?? []]
+    report('given', { childPid: child.pid, file: child.spawnfile, args, env })
+    if (typeof child.send === 'function') child.send = recorded(child.send.bind(child), child.pid, report)
+  }
+}
+
+/** A message that is longer is cut, which makes its JSON invalid. */
+const LONGEST_MESSAGE = 262_144
+
+/** @param {(...all: any[]) => boolean} send @param {number | null} to null: to the parent @param {Report} report */
+function recorded(send, to, report) {
+  return (/** @type {any} */ message, /** @type {any[]} */ ...rest) => {
+    if (!/^NODE_(CLUSTER|HANDLE)/.test(String(message?.cmd ?? ''))) {
+      report('message', { to, json: jsonOf(message).slice(0, LONGEST_MESSAGE) })
+    }
+    return send(message, ...rest)
+  }
+}
+
+/** As JSON, with what only the advanced serialization can carry spelt out: maps, sets, bytes. @param {unknown} message */
+function jsonOf(message) {
+  try {
+    return (
+      JSON.stringify(message, (_name, value) => {
+        if (value instanceof Map || value instanceof Set) return [...value]
+        if (ArrayBuffer.isView(value)) {
+          return {
+            type: 'Buffer',
+            data: [...new Uint8Array(value.buffer, value.byteOffset, value.byteLength)],
+          }
+        }
+        if (value instanceof ArrayBuffer) return { type: 'Buffer', data: [...new Uint8Array(value)] }
+        if (value instanceof Error) return { name: value.name, message: value.message, stack: value.stack }
+        return typeof value === 'bigint' ? String(value) : value
+      }) ?? 'null'
+    )
+  } catch {
+    return 'null'
+  }
 }
 
 /** @param {(...all: any[]) => boolean} send */
