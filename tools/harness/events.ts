@@ -80,6 +80,8 @@ export type ProgramEvent =
       readonly args: readonly string[]
       readonly env: readonly string[]
     })
+  /** A message has arrived in a process whose messages are held. */
+  | (Observed & { readonly type: 'message-held' })
   | (Observed & {
       readonly type: 'environment'
       readonly id: number

@@ -57,15 +57,22 @@ export interface ForNextForks {
   readonly env?: Readonly<Record<string, string>>
   /** Their listens are held until `program.releaseListen`. */
   readonly holdListen?: boolean
+  /** Messages that arrive in them are held until `releaseMessages`. */
+  readonly holdMessages?: boolean
 }
 
 /** What the workers that the primary forks from now on get; `{}`: nothing any more. */
-export async function giveNextForks(program: Program, { env, holdListen }: ForNextForks): Promise<void> {
+export async function giveNextForks(
+  program: Program,
+  { env, holdListen = false, holdMessages = false }: ForNextForks,
+): Promise<void> {
   program.harmed = true
   await program.tell(program.pid, {
     do: 'next-forks',
     ...(env && { env }),
-    ...(holdListen === true && { options: { holdListen: 'any' } }),
+    ...((holdListen || holdMessages) && {
+      options: { ...(holdListen && { holdListen: 'any' }), ...(holdMessages && { holdMessages }) },
+    }),
   })
 }
 

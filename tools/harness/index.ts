@@ -27,10 +27,20 @@ export {
 export { addressesOf, isLoopback, isReachableOffLoopback } from './loopback.ts'
 export { describeAnswer, jsonOf, keptConnection, type Answer, type NoAnswer, type Server } from './http.ts'
 export { expect } from './matchers.ts'
+export {
+  altered,
+  hasHeldMessages,
+  holdMessages,
+  nested,
+  releaseMessages,
+  remove,
+  sendToWorker,
+} from './messages.ts'
 export { patientNow, pause, seconds, until } from './patience.ts'
 export { Inconclusive, Mismatch } from './problems.ts'
 export { cores } from './plans.ts'
 export { holdPort, noteOldNames, oneAllowedCore } from './platform.ts'
+export { connectToEveryWorker, type Connections } from './connections.ts'
 export { meetEveryWorker } from './meet.ts'
 export { expectCost } from './cost.ts'
 export { startReference } from './reference.ts'

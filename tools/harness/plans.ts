@@ -14,6 +14,7 @@ export interface StartOptions {
   readonly core?: number
   /** The worker with this id, or any, listens only when `program.releaseListen` says so. */
   readonly holdListen?: number | 'any'
+  /** `messages` events: how many messages each process has sent. */
   readonly countMessages?: boolean
   /** Every IPC message, and what each child process is given, is told as an event. */
   readonly recordMessages?: boolean

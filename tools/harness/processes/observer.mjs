@@ -27,6 +27,10 @@ let onFork
 /** What else is to happen when a child was spawned. @type {((child: any, options: any) => void) | undefined} */
 let onSpawn
 
+/** Messages that wait here, if they are held; see `holdMessages`. @type {{ on: boolean, arrived: (() => void)[] }} */
+const heldMessages = { on: false, arrived: [] }
+let messagesFollowed = false
+
 if (isMainThread && run !== '' && keeper !== '') {
   const report = await connect()
   watchCluster(report)
@@ -211,10 +215,11 @@ function stampAnswers() {
 /** What the harness asked for before the start. @param {Report} report */
 function applyOptions(report) {
   if (optionsText === undefined) return
-  /** @type {{ holdListen?: number | 'any', countMessages?: boolean, recordMessages?: boolean }} */
+  /** @type {{ holdListen?: number | 'any', holdMessages?: boolean, countMessages?: boolean, recordMessages?: boolean }} */
   const options = JSON.parse(optionsText)
   const { holdListen } = options
   if (cluster.isWorker && (holdListen === 'any' || cluster.worker?.id === holdListen)) holdListening(report)
+  if (cluster.isWorker && options.holdMessages === true) holdMessages(report)
   if (options.countMessages === true) countMessages(report)
   if (options.recordMessages === true) recordMessages(report)
 }
@@ -311,6 +316,35 @@ function counted(send) {
   }
 }
 
+/**
+ * Holds the messages that arrive here until `release-messages`, as if the channel were slow. One that nobody listens
+ * for yet is lost, as it would be. Wraps `emit`, not `on`: the program sees no listener. @param {Report} report
+ */
+function holdMessages(report) {
+  heldMessages.on = true
+  if (messagesFollowed) return
+  messagesFollowed = true
+  const { emit } = process
+  process.emit = function (/** @type {string} */ name, /** @type {any[]} */ ...rest) {
+    const pass = () => Reflect.apply(emit, process, [name, ...rest])
+    if (name !== 'message' || !heldMessages.on || !hearsMessages()) return pass()
+    heldMessages.arrived.push(pass)
+    report('message-held')
+    return true
+  }
+}
+
+/** In a worker one listener is cluster's own, which passes messages on to `cluster.worker`. */
+function hearsMessages() {
+  const own = cluster.isWorker ? 1 : 0
+  return process.listenerCount('message') > own || (cluster.worker?.listenerCount('message') ?? 0) > 0
+}
+
+function releaseMessages() {
+  heldMessages.on = false
+  for (const pass of heldMessages.arrived.splice(0)) pass()
+}
+
 /** Characters of JSON; 0 for what JSON has no words for. @param {unknown} message */
 function sizeOf(message) {
   try {
@@ -381,7 +415,7 @@ function collectAndMeasure() {
 const hoard = []
 
 /**
- * @param {{ do: string, ms?: number, code?: number, bytes?: number, message?: unknown, id?: number,
+ * @param {{ do: string, ms?: number, code?: number, bytes?: number, message?: unknown, worker?: number, id?: number,
  *   env?: Record<string, string>, options?: Record<string, unknown>, headers?: [string, string | string[]][] }} command
  * @param {Report} report
  */
@@ -409,6 +443,16 @@ function obey(command, report) {
       break
     case 'send':
       process.send?.(command.message)
+      break
+    case 'send-to-worker':
+      cluster.workers?.[command.worker ?? 0]?.send(/** @type {any} */ (command.message), () => {})
+      break
+    case 'hold-messages':
+      holdMessages(report)
+      report('obeyed', { id: command.id })
+      break
+    case 'release-messages':
+      releaseMessages()
       break
     case 'next-forks':
       forNextForks.env = command.env ?? {}
