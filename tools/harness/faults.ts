@@ -67,13 +67,18 @@ export async function giveNextForks(
   { env, holdListen = false, holdMessages = false }: ForNextForks,
 ): Promise<void> {
   program.harmed = true
-  await program.tell(program.pid, {
-    do: 'next-forks',
+  await program.ask(program.pid, 'next-forks', 'obeyed', {
     ...(env && { env }),
     ...((holdListen || holdMessages) && {
       options: { ...(holdListen && { holdListen: 'any' }), ...(holdMessages && { holdMessages }) },
     }),
   })
+}
+
+/** The next worker that the primary forks is killed before it runs a line, so that it is never online. */
+export async function killNextFork(program: Program): Promise<void> {
+  program.harmed = true
+  await program.ask(program.pid, 'kill-next-fork', 'obeyed')
 }
 
 /** The heap of a process after a forced collection, in bytes; undefined when it does not answer. */

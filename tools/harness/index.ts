@@ -19,11 +19,14 @@ export {
   giveNextForks,
   hang,
   heapOf,
+  killNextFork,
   reject,
   sendMessage,
   stop,
   watchRequests,
 } from './faults.ts'
+export { untilListed, workersListed, type ListedWorker } from './listed.ts'
+export { lifecycleSeen, lifecycleTold, mostAlive, type LifecycleEvent } from './lifecycle.ts'
 export { addressesOf, isLoopback, isReachableOffLoopback } from './loopback.ts'
 export { describeAnswer, jsonOf, keptConnection, type Answer, type NoAnswer, type Server } from './http.ts'
 export { expect } from './matchers.ts'

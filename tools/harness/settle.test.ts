@@ -146,3 +146,11 @@ test('a program that does nothing, blocks or starts something else is told what 
     'no worker was forked with cluster.fork(), though other processes were started',
   ])
 })
+
+test('an admin interface of the primary is not taken for the service', async () => {
+  const finding = await findingOf(
+    'if (cluster.isPrimary) { cluster.fork(); serve(process.env.ADMIN_PORT) } else process.exit()',
+    1,
+  )
+  expect(finding?.got).toBe('1 worker was forked, and 0 listened on PORT')
+})

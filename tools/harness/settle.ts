@@ -46,14 +46,15 @@ function listeningOnPort(program: Program, workers: number): boolean {
 function servesItself(program: Program): boolean {
   const opened = program
     .eventsOf('server-listening')
-    .filter(({ pid, serves }) => pid === program.pid && serves)
+    .filter(({ pid, serves, port }) => pid === program.pid && serves && port !== program.identity.adminPort)
   const closed = program.events.filter((event) => event.type === 'server-closed' && event.pid === program.pid)
   return opened.length > closed.length
 }
 
 function finding(program: Program, workers: number, found: string | undefined) {
   const ports = program.eventsOf('server-listening').flatMap((event) => event.port ?? [])
-  const elsewhere = [...new Set(ports)].filter((port) => port !== program.port)
+  const { adminPort } = program.identity
+  const elsewhere = [...new Set(ports)].filter((port) => port !== program.port && port !== adminPort)
   const expected =
     workers === 0
       ? 'the program listens on the port that PORT names, within 10 s'

@@ -169,7 +169,7 @@ function serves(server) {
  */
 function followChildren() {
   // `spawn` is there, if not in the types (lib/internal/child_process.js).
-  const prototype = /** @type {{ spawn(options: unknown): unknown }} */ (
+  const prototype = /** @type {{ pid?: number, spawn(options: unknown): unknown }} */ (
     /** @type {unknown} */ (ChildProcess.prototype)
   )
   const { spawn } = prototype
@@ -178,6 +178,10 @@ function followChildren() {
   prototype.spawn = function (/** @type {any} */ options) {
     if (Array.isArray(options?.envPairs)) options.envPairs = withObserver(options.envPairs)
     const result = Reflect.apply(spawn, this, [options])
+    if (doomedForks > 0 && cluster.isPrimary && this.pid !== undefined) {
+      doomedForks -= 1
+      process.kill(this.pid, 'SIGKILL')
+    }
     onSpawn?.(this, options)
     return result
   }
@@ -203,6 +207,9 @@ function followChildren() {
  * @type {{ env: Record<string, string>, options: Record<string, unknown> | undefined }}
  */
 const forNextForks = { env: {}, options: undefined }
+
+/** So many of the next processes that are started are killed before they run a line. */
+let doomedForks = 0
 
 function stampAnswers() {
   diagnostics.subscribe('http.server.request.start', (message) => {
@@ -457,6 +464,11 @@ function obey(command, report) {
     case 'next-forks':
       forNextForks.env = command.env ?? {}
       forNextForks.options = command.options
+      report('obeyed', { id: command.id })
+      break
+    case 'kill-next-fork':
+      doomedForks += 1
+      report('obeyed', { id: command.id })
       break
     case 'watch-requests':
       watchRequests(report, command.headers ?? [])

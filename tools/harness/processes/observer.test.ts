@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { EventOf, ProgramEvent } from '../events.ts'
+import { killNextFork } from '../faults.ts'
 import { seconds } from '../patience.ts'
 import type { Program } from '../program.ts'
 import { openKept, type Kept } from '../testing/kept.ts'
@@ -251,6 +252,25 @@ describe('a fault', () => {
       await inject(program, workerPid, { do: 'send', message })
     }
     expect(await said(program, 3)).toEqual([null, 'junk', { type: 'junk', deep: [[]] }])
+  })
+
+  test('kills the next worker before it is online, and no other', async () => {
+    await using program = await start(
+      cluster(
+        `cluster.fork(); cluster.on('exit', () => cluster.fork())`,
+        'createServer(answer).listen(port)',
+      ),
+    )
+    const { workerPid } = await seen(program, 'listening')
+    await killNextFork(program)
+    await program.signal('SIGKILL', workerPid)
+    const third = await seen(program, 'listening', ({ worker }) => worker === 3)
+    expect(third.worker).toBe(3)
+    expect(program.eventsOf('exit').map(({ worker, signal }) => [worker, signal])).toEqual([
+      [1, 'SIGKILL'],
+      [2, 'SIGKILL'],
+    ])
+    expect(program.eventsOf('online').map(({ worker }) => worker)).toEqual([1, 3])
   })
 
   test('grows the memory of one process', async () => {
