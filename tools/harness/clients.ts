@@ -155,6 +155,7 @@ export async function openRaw(port: number, host = '127.0.0.1'): Promise<RawClie
 }
 
 export type Asked = (Answer | NoAnswer) & {
+  readonly path: string
   /** On the patient clock. */
   readonly sentAt: number
   readonly endedAt: number
@@ -183,8 +184,9 @@ export function keepAsking(
   const client = async (): Promise<void> => {
     while (!over) {
       const sentAt = patientNow()
-      const answer = await fetchFrom(port, typeof path === 'string' ? path : path(), request)
-      results.push({ ...answer, sentAt, endedAt: patientNow() })
+      const asked = typeof path === 'string' ? path : path()
+      const answer = await fetchFrom(port, asked, request)
+      results.push({ ...answer, path: asked, sentAt, endedAt: patientNow() })
       const rest = answer.ok ? pauseMs : Math.max(pauseMs, 20)
       if (rest > 0 && !over) await pause(rest)
     }

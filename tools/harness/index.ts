@@ -29,6 +29,10 @@ export { untilListed, workersListed, type ListedWorker } from './listed.ts'
 export { lifecycleSeen, lifecycleTold, mostAlive, type LifecycleEvent } from './lifecycle.ts'
 export { addressesOf, isLoopback, isReachableOffLoopback } from './loopback.ts'
 export { describeAnswer, jsonOf, keptConnection, type Answer, type NoAnswer, type Server } from './http.ts'
+export { blameFor, type Hit } from './blame.ts'
+export { evaluateAt } from './devtools.ts'
+export { drawLots } from './lot.ts'
+export { sideBySide } from './side-by-side.ts'
 export { expect } from './matchers.ts'
 export {
   altered,

@@ -18,6 +18,8 @@ export interface StartOptions {
   readonly countMessages?: boolean
   /** Every IPC message, and what each child process is given, is told as an event. */
   readonly recordMessages?: boolean
+  /** Every request is told as an event by the process that it comes to. */
+  readonly watchRequests?: boolean
 }
 
 /** The user's settings that would change what a program does, or what it prints. */
@@ -33,12 +35,13 @@ export function inheritedEnvironment(): Record<string, string> {
 
 /** The plan for a learner's program, or for any other that is started as one. */
 export function planFor(root: string, file: string, options: StartOptions = {}): Plan {
-  const { workers, env = {}, port, core, holdListen, countMessages, recordMessages } = options
+  const { workers, env = {}, port, core, holdListen, countMessages, recordMessages, watchRequests } = options
   const node = [process.execPath, '--import', 'tsx', relativeFile(root, file)]
   const observerOptions = {
     ...(holdListen !== undefined && { holdListen }),
     ...(countMessages && { countMessages }),
     ...(recordMessages && { recordMessages }),
+    ...(watchRequests && { watchRequests }),
   }
   return {
     argv: core === undefined ? node : ['taskset', '-c', String(core), ...node],

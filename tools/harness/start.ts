@@ -17,6 +17,8 @@ export interface Start extends StartOptions {
 
 const idle: Program[] = []
 const idleOthers: Program[] = []
+/** In the hands of a check. */
+const held = new Set<Program>()
 
 /**
  * The program under check, ready: all its expected workers listen. Without options it may be the one that was
@@ -26,6 +28,7 @@ export async function start(options: Start = {}): Promise<Program> {
   const { fresh = false, unready = false, expect, ...plain } = options
   const taken = fresh ? undefined : take(idle, fileUnderCheck(), plain)
   const program = taken ?? (await hold(fileUnderCheck(), plain, fresh ? 'start' : 'adopt'))
+  held.add(program)
   if (unready) program.harmed = true
   else await settle(program, expect ?? expectedWorkers(plain))
   return program
@@ -66,8 +69,10 @@ export async function endIdle(): Promise<void> {
   await Promise.all(idle.splice(0).map((program) => program.end()))
 }
 
-/** Ends everything that checks have left running. */
+/** Ends everything that checks have left running, and what a check that was given up still holds. */
 export async function endAll(): Promise<void> {
+  await Promise.all([...held].map((program) => program.end()))
+  held.clear()
   await Promise.all([endIdle(), ...idleOthers.splice(0).map((program) => program.end())])
 }
 
@@ -91,13 +96,15 @@ async function hold(
   const care: Keeper = await keeper()
   const plan = planFor(root, file, options)
   const place = await care.request<Place>({ do: how, plan })
-  return Program.hold(care, { ...place, file, options, command: shellCommand(root, file, options) }, release)
+  const identity = { ...place, file, options, command: shellCommand(root, file, options) }
+  return Program.hold(care, identity, release)
 }
 
 async function leave(program: Program): Promise<void> {
-  const { holdListen, countMessages, recordMessages, port } = program.identity.options
-  const special =
-    holdListen !== undefined || countMessages === true || recordMessages === true || port !== undefined
+  held.delete(program)
+  const { holdListen, countMessages, recordMessages, watchRequests, port } = program.identity.options
+  const watched = countMessages === true || recordMessages === true || watchRequests === true
+  const special = watched || holdListen !== undefined || port !== undefined
   if (special) await program.end()
   else await shelve(idle, program)
 }

@@ -222,13 +222,17 @@ function stampAnswers() {
 /** What the harness asked for before the start. @param {Report} report */
 function applyOptions(report) {
   if (optionsText === undefined) return
-  /** @type {{ holdListen?: number | 'any', holdMessages?: boolean, countMessages?: boolean, recordMessages?: boolean }} */
+  /**
+   * @type {{ holdListen?: number | 'any', holdMessages?: boolean, countMessages?: boolean, recordMessages?: boolean,
+   *   watchRequests?: boolean }}
+   */
   const options = JSON.parse(optionsText)
   const { holdListen } = options
   if (cluster.isWorker && (holdListen === 'any' || cluster.worker?.id === holdListen)) holdListening(report)
   if (cluster.isWorker && options.holdMessages === true) holdMessages(report)
   if (options.countMessages === true) countMessages(report)
   if (options.recordMessages === true) recordMessages(report)
+  if (options.watchRequests === true) watchRequests(report, [])
 }
 
 /**
