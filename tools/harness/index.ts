@@ -25,6 +25,7 @@ export {
   stop,
   watchRequests,
 } from './faults.ts'
+export { beginOnEach, type InFlight } from './in-flight.ts'
 export { untilListed, workersListed, type ListedWorker } from './listed.ts'
 export { lifecycleSeen, lifecycleTold, mostAlive, type LifecycleEvent } from './lifecycle.ts'
 export { addressesOf, isLoopback, isReachableOffLoopback } from './loopback.ts'
