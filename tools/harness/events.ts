@@ -40,13 +40,17 @@ export type ProgramEvent =
   | (OfWorker & { readonly type: 'exit'; readonly code: number | null; readonly signal: string | null })
   | (Observed & { readonly type: 'spawning' | 'thread' | 'server-closed' })
   | (Observed & { readonly type: 'spawned'; readonly childPid: number | null; readonly file: string })
-  /** `serves`: it has listeners of the program's own, unlike the bare server of cluster's round robin. */
+  /**
+   * `serves`: it has listeners of the program's own, unlike the bare server of cluster's round robin. `alone`: of a
+   * worker that opened the socket itself (`exclusive`), of which the primary is told nothing.
+   */
   | (Observed & {
       readonly type: 'server-listening'
       readonly port?: number
       readonly address?: string
       readonly path?: string
       readonly serves: boolean
+      readonly alone?: boolean
     })
   | (Observed & { readonly type: 'server-error'; readonly code: string | null; readonly port: number | null })
   | (Observed & { readonly type: 'listen-held'; readonly worker: number })

@@ -88,7 +88,7 @@ export function heapOf(program: Program, { pid }: Target): Promise<EventOf<'heap
 
 /**
  * Tells of every request that this process gets from now on (`request` and `request-closed` events), and adds these
- * headers to its answers before the program sets its own.
+ * headers to its answers beside the program's own.
  */
 export async function watchRequests(
   program: Program,
@@ -97,4 +97,13 @@ export async function watchRequests(
 ): Promise<void> {
   program.harmed = true
   await program.ask(pid, 'watch-requests', 'obeyed', { headers: Object.entries(headers) })
+}
+
+/**
+ * This process is killed (SIGKILL) at the first request whose URL holds these words: it has arrived, as its `request`
+ * event tells, and nothing of an answer has gone out.
+ */
+export async function dieAtRequest(program: Program, { pid }: Target, words: string): Promise<void> {
+  program.harmed = true
+  await program.ask(pid, 'die-at-request', 'obeyed', { words })
 }

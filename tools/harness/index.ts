@@ -1,5 +1,6 @@
 /** `#harness`: all that a check may use. */
 
+export { expectPromptBesideReports } from './beside-reports.ts'
 export { check, holds, note, skip } from './check.ts'
 export { endsOnSigterm, refusesOddRequests, servesPages } from './contract.ts'
 export {
@@ -16,6 +17,7 @@ export {
   allocate,
   block,
   crash,
+  dieAtRequest,
   giveNextForks,
   hang,
   heapOf,
@@ -29,6 +31,9 @@ export { beginOnEach, type InFlight } from './in-flight.ts'
 export { untilListed, workersListed, type ListedWorker } from './listed.ts'
 export { lifecycleSeen, lifecycleTold, mostAlive, type LifecycleEvent } from './lifecycle.ts'
 export { addressesOf, isLoopback, isReachableOffLoopback } from './loopback.ts'
+export { occupy, partAnsweredBy, type Occupied } from './occupied.ts'
+export { askRaw, fieldsOf, valuesOf, type Fields } from './raw-request.ts'
+export { asUser, workerOf, workersOf } from './users.ts'
 export { describeAnswer, jsonOf, keptConnection, type Answer, type NoAnswer, type Server } from './http.ts'
 export { blameFor, type Hit } from './blame.ts'
 export { evaluateAt } from './devtools.ts'

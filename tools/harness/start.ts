@@ -5,12 +5,15 @@ import { cores, inheritedEnvironment, planFor, shellCommand, type StartOptions }
 import { Program, type Identity } from './program.ts'
 import { fileUnderCheck, keeper, session } from './session.ts'
 import { settle } from './settle.ts'
+import { settleProxy } from './settle-proxy.ts'
 
 export interface Start extends StartOptions {
   /** A process that no other check has met. */
   readonly fresh?: boolean
   /** Resolves at once, whatever it does. */
   readonly unready?: boolean
+  /** Its primary is a proxy on PORT, and its workers listen elsewhere. */
+  readonly proxy?: boolean
   /** How many workers shall listen before it is ready; WORKERS or the cores unless told, 0 for one process. */
   readonly expect?: number
 }
@@ -25,12 +28,12 @@ const held = new Set<Program>()
  * started while the runner loaded, or one that an earlier check has left unharmed.
  */
 export async function start(options: Start = {}): Promise<Program> {
-  const { fresh = false, unready = false, expect, ...plain } = options
+  const { fresh = false, unready = false, proxy = false, expect, ...plain } = options
   const taken = fresh ? undefined : take(idle, fileUnderCheck(), plain)
   const program = taken ?? (await hold(fileUnderCheck(), plain, fresh ? 'start' : 'adopt'))
   held.add(program)
   if (unready) program.harmed = true
-  else await settle(program, expect ?? expectedWorkers(plain))
+  else await (proxy ? settleProxy : settle)(program, expect ?? expectedWorkers(plain))
   return program
 }
 

@@ -47,6 +47,23 @@ test('online after listening leaves a worker listening', () => {
   expect(statesAfter(event('fork', 1), listening(1), event('online', 1))).toEqual(['1 listening'])
 })
 
+test('a worker that listens by itself listens, whatever the primary knows of it', () => {
+  const alone: ProgramEvent = {
+    ...stamp(),
+    type: 'server-listening',
+    pid: 101,
+    port: 20_005,
+    serves: true,
+    alone: true,
+  }
+  const seen = workersFrom([event('fork', 1), event('fork', 2), alone])
+  expect(seen.map(({ id, state, port }) => `${id} ${state} ${port}`)).toEqual([
+    '1 listening 20005',
+    '2 forked undefined',
+  ])
+  expect(statesAfter(event('fork', 1), exit(1), { ...alone, ...stamp(), pid: 101 })).toEqual(['1 gone'])
+})
+
 test('nothing brings a worker back that has gone', () => {
   expect(statesAfter(event('fork', 1), exit(1), event('disconnect', 1), listening(1))).toEqual(['1 gone'])
 })

@@ -38,6 +38,19 @@ export function workersFrom(events: readonly ProgramEvent[]): readonly Worker[] 
       })
       continue
     }
+    if (event.type === 'server-listening' && event.alone === true) {
+      const worker = [...workers.values()].find(({ pid, state }) => pid === event.pid && state !== 'gone')
+      // By itself, without the primary: nothing else tells that it listens.
+      if (worker !== undefined && worker.state !== 'listening') {
+        workers.set(worker.id, {
+          ...worker,
+          state: 'listening',
+          port: event.port,
+          listeningAt: worker.listeningAt ?? event.at,
+        })
+      }
+      continue
+    }
     if (!('workerPid' in event)) continue
     const worker = workers.get(event.worker)
     if (worker === undefined || worker.state === 'gone') continue

@@ -133,13 +133,15 @@ function watchProcessesAndThreads(report) {
 
 /** Wraps `emit`, not `on`: no listener is added that the program could see. @param {Report} report */
 function watchServers(report) {
+  watchOwnListens()
   const emit = net.Server.prototype.emit
   net.Server.prototype.emit = function (/** @type {string} */ name, /** @type {any[]} */ ...rest) {
     if (name === 'listening') {
       const address = this.address()
       const at =
         typeof address === 'string' ? { path: address } : { port: address?.port, address: address?.address }
-      report('server-listening', { ...at, serves: serves(this) })
+      const alone = cluster.isWorker && opened.has(this)
+      report('server-listening', { ...at, serves: serves(this), ...(alone && { alone }) })
     } else if (name === 'close') {
       report('server-closed')
     } else if (name === 'error') {
@@ -148,6 +150,35 @@ function watchServers(report) {
     }
     // @ts-expect-error passes on whatever came
     return emit.call(this, name, ...rest)
+  }
+}
+
+/** Servers for which this worker opened the socket itself: `exclusive`, of which the primary is told nothing. */
+const opened = new WeakSet()
+
+function watchOwnListens() {
+  if (!cluster.isWorker) return
+  wrapOwnListen((server, listen) => {
+    opened.add(server)
+    listen()
+  })
+}
+
+/**
+ * Every listen ends in `_listen2` (lib/net.js): with a handle if the primary has given one, without if the process has
+ * to open its own.
+ * @param {(server: object, listen: () => void) => void} instead
+ */
+function wrapOwnListen(instead) {
+  // It is there, if not in the types.
+  const prototype = /** @type {{ _listen2(...all: unknown[]): void, _handle: unknown }} */ (
+    /** @type {unknown} */ (net.Server.prototype)
+  )
+  const listen = prototype._listen2
+  prototype._listen2 = function (...rest) {
+    const pass = () => Reflect.apply(listen, this, rest)
+    if (this._handle) pass()
+    else instead(this, pass)
   }
 }
 
@@ -215,9 +246,32 @@ function stampAnswers() {
   diagnostics.subscribe('http.server.request.start', (message) => {
     const { response } = /** @type {{ response: import('node:http').ServerResponse }} */ (message)
     // One header per role: a proxy in the primary passes its worker's stamp on beside its own.
-    response.setHeader(`x-every-core-${role()}`, `${run} ${cluster.worker?.id ?? 0} ${process.pid}`)
+    addToHead(response, [[`x-every-core-${role()}`, `${run} ${cluster.worker?.id ?? 0} ${process.pid}`]])
   })
 }
+
+/**
+ * Adds lines to the head of an answer where Node writes it out, right after the status line: `OutgoingMessage` does
+ * that in `_storeHeader(firstLine, headers)`. A header set ahead would change what the program does: with one that is
+ * set, `writeHead(status, rawHeaders)` keeps only the last of repeated headers (Node 20, lib/_http_server.js).
+ * @param {import('node:http').ServerResponse} response @param {readonly (readonly [string, string | readonly string[]])[]} headers
+ */
+function addToHead(response, headers) {
+  const lines = headers.flatMap(([name, value]) => [value].flat().map((one) => `${name}: ${one}\r\n`))
+  linesOfHeads.set(response, (linesOfHeads.get(response) ?? '') + lines.join(''))
+  if (writesHeads) return
+  writesHeads = true
+  let prototype = Object.getPrototypeOf(response)
+  while (!Object.hasOwn(prototype, '_storeHeader')) prototype = Object.getPrototypeOf(prototype)
+  const store = prototype._storeHeader
+  prototype._storeHeader = function (/** @type {string} */ firstLine, /** @type {unknown} */ given) {
+    return Reflect.apply(store, this, [firstLine + (linesOfHeads.get(this) ?? ''), given])
+  }
+}
+
+/** @type {WeakMap<object, string>} */
+const linesOfHeads = new WeakMap()
+let writesHeads = false
 
 /** What the harness asked for before the start. @param {Report} report */
 function applyOptions(report) {
@@ -237,10 +291,16 @@ function applyOptions(report) {
 
 /**
  * A worker's listen begins with a message to the primary (lib/internal/cluster/child.js, `queryServer`): holding that
- * message back until the keeper says `release` makes the worker's listen slow and changes nothing else.
+ * message back until the keeper says `release` makes the worker's listen slow and changes nothing else. A listen of
+ * its own asks nobody, and is held where it opens its socket.
  * @param {Report} report
  */
 function holdListening(report) {
+  wrapOwnListen((_server, listen) => {
+    if (released) return listen()
+    held.push(listen)
+    report('listen-held', { worker: cluster.worker?.id })
+  })
   const send = /** @type {NonNullable<typeof process.send>} */ (process.send)
   process.send = function (/** @type {any} */ message, /** @type {any[]} */ ...rest) {
     const pass = () => Reflect.apply(send, process, [message, ...rest])
@@ -367,7 +427,7 @@ function sizeOf(message) {
 
 /**
  * Tells what arrives here: every request's head, and how its answer ended. Adds headers to the answers, if any are
- * given, as a list of names and values, before the program sets its own.
+ * given, as a list of names and values, beside the program's own.
  * @param {Report} report @param {readonly [string, string | string[]][]} headers
  */
 function watchRequests(report, headers) {
@@ -385,7 +445,8 @@ function watchRequests(report, headers) {
     const id = count
     const { method, url, rawHeaders } = request
     report('request', { id, method, url, rawHeaders })
-    for (const [name, value] of requestsWatched.headers) response.setHeader(name, value)
+    if (fatalWords !== undefined && url?.includes(fatalWords)) process.kill(process.pid, 'SIGKILL')
+    addToHead(response, requestsWatched.headers)
     response.once('close', () => report('request-closed', { id, finished: response.writableFinished }))
   })
 }
@@ -393,6 +454,8 @@ function watchRequests(report, headers) {
 /** @type {{ headers: readonly [string, string | string[]][] } | undefined} */
 let requestsWatched
 let requestsSubscribed = false
+/** A watched request whose URL holds these words is the end of this process, before the program sees it. */
+let fatalWords = /** @type {string | undefined} */ (undefined)
 
 /**
  * tsx keeps transpiled files under os.tmpdir(), and nothing of a check may stay outside `.workshop`. It reads TMPDIR
@@ -427,6 +490,7 @@ const hoard = []
 
 /**
  * @param {{ do: string, ms?: number, code?: number, bytes?: number, message?: unknown, worker?: number, id?: number,
+ *   words?: string,
  *   env?: Record<string, string>, options?: Record<string, unknown>, headers?: [string, string | string[]][] }} command
  * @param {Report} report
  */
@@ -476,6 +540,11 @@ function obey(command, report) {
       break
     case 'watch-requests':
       watchRequests(report, command.headers ?? [])
+      report('obeyed', { id: command.id })
+      break
+    case 'die-at-request':
+      fatalWords = command.words
+      watchRequests(report, requestsWatched?.headers ?? [])
       report('obeyed', { id: command.id })
       break
     case 'heap':

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { EventOf, ProgramEvent } from '../events.ts'
-import { killNextFork } from '../faults.ts'
+import { dieAtRequest, killNextFork, watchRequests } from '../faults.ts'
 import { seconds } from '../patience.ts'
 import type { Program } from '../program.ts'
 import { openKept, type Kept } from '../testing/kept.ts'
@@ -196,6 +196,71 @@ describe('a listen that is held', () => {
     await program.releaseListen()
     await seen(program, 'listening', ({ worker }) => worker === 1)
   })
+})
+
+describe('a worker that listens by itself', () => {
+  const OWN = `createServer(answer).listen({ port: 0, host: '127.0.0.1', exclusive: true })`
+
+  test('is seen to, though the primary is told nothing', async () => {
+    await using program = await start(cluster('cluster.fork(); cluster.fork()', OWN))
+    await program.until(() => (program.listening.length === 2 ? true : undefined), { within: seconds(10) })
+    const ports = program.listening.map(({ port }) => port)
+    expect(new Set(ports).size).toBe(2)
+    expect(program.eventsOf('listening')).toEqual([])
+  })
+
+  test.each([
+    ['a port', OWN],
+    ['a Unix socket', `createServer(answer).listen({ path: '\\0' + process.pid, exclusive: true })`],
+  ])('on %s is held, too, and comes when it is released', async (_where, worker) => {
+    await using program = await start(cluster('cluster.fork(); cluster.fork()', worker), { holdListen: 1 })
+    expect(await program.heldWorker()).toMatchObject({ worker: 1 })
+    await program.until(() => program.listening[0], { within: seconds(10) })
+    await program.quiet(300)
+    expect(program.listening.map(({ id }) => id)).toEqual([2])
+    await program.releaseListen()
+    await program.until(() => (program.listening.length === 2 ? true : undefined), { within: seconds(10) })
+    expect(program.eventsOf('listen-held')).toHaveLength(1)
+  })
+
+  test('is seen as one that the primary knows of where that opened the port', async () => {
+    await using program = await start(cluster('cluster.fork()', 'createServer(answer).listen(port)'))
+    const { workerPid } = await seen(program, 'listening')
+    const own = await seen(program, 'server-listening', ({ pid }) => pid === workerPid)
+    expect(own.alone).toBeUndefined()
+  })
+})
+
+describe('a request that is watched', () => {
+  const LISTENS = cluster('cluster.fork()', 'createServer(answer).listen(port)')
+
+  test('ends its process before the program sees it, where that is asked for', async () => {
+    await using program = await start(LISTENS)
+    const { workerPid: pid } = await seen(program, 'listening')
+    await dieAtRequest(program, { pid }, 'poison')
+    expect(await program.get('/food')).toMatchObject({ status: 200 })
+    expect(await program.fetch('/poison?x=1')).toMatchObject({ ok: false })
+    expect(await seen(program, 'exit')).toMatchObject({ signal: 'SIGKILL' })
+    expect(program.eventsOf('request').map(({ url }) => url)).toEqual(['/food', '/poison?x=1'])
+  })
+
+  test('is answered with headers beside those of the program', async () => {
+    await using program = await start(LISTENS)
+    const { workerPid: pid } = await seen(program, 'listening')
+    await watchRequests(program, { pid }, { 'set-cookie': ['a=1', 'b=2'], 'x-more': '1' })
+    const { headers } = await program.get('/')
+    expect(headers).toMatchObject({ 'set-cookie': ['a=1', 'b=2'], 'x-more': '1' })
+  })
+})
+
+test('a stamp leaves an answer the headers that its program gives as a list, repeats too', async () => {
+  await using program = await start(
+    `createServer((_, response) => response.writeHead(200, ['Set-Cookie', 'a=1', 'Set-Cookie', 'b=2']).end()).listen(port)`,
+  )
+  await seen(program, 'server-listening')
+  const { headers, servedBy } = await program.get('/')
+  expect(headers['set-cookie']).toEqual(['a=1', 'b=2'])
+  expect(servedBy?.pid).toBe(program.pid)
 })
 
 describe('a fault', () => {
