@@ -262,6 +262,9 @@ check('a taken port ends the program', async () => {
     ...advice,
     expected: 'a line on stderr that names the port',
     got: program.lines('stderr').join(' | ').slice(0, 200) || 'nothing on stderr',
+    likely: program.lines('stderr').some((line) => line.includes('internal/cluster/primary'))
+      ? 'the primary itself died, of an answer to a worker that had ended: a worker that cannot listen ends before the answer to another listen of its comes'
+      : 'the line is printed to stdout, or the port is not in it',
   })
   await expect(program).toLeaveNoProcess({ within: seconds(5), read })
 })

@@ -30,6 +30,10 @@ export class Program implements AsyncDisposable {
   readonly identity: Identity
   readonly #keeper: Keeper
   readonly #events: ProgramEvent[] = []
+  /** The same by their type: a program may print much, and every wait looks again at each event. */
+  readonly #byType = new Map<string, ProgramEvent[]>()
+  /** All but what it prints. */
+  readonly #seen: ProgramEvent[] = []
   readonly #watchers = new Set<() => void>()
   readonly #stopListening: () => void
   readonly #release: (program: Program) => Promise<void>
@@ -57,7 +61,9 @@ export class Program implements AsyncDisposable {
     })
     const since = program.#events.splice(0)
     const last = events.at(-1)?.seq ?? 0
-    program.#events.push(...events, ...since.filter((event) => event.seq > last))
+    program.#byType.clear()
+    program.#seen.splice(0)
+    for (const event of [...events, ...since.filter((event) => event.seq > last)]) program.#keep(event)
     program.#wake()
     return program
   }
@@ -79,13 +85,18 @@ export class Program implements AsyncDisposable {
     return this.#events
   }
 
+  /** How many events there are beside what it printed. */
+  get happenings(): number {
+    return this.#seen.length
+  }
+
   eventsOf<Type extends ProgramEvent['type']>(type: Type): readonly EventOf<Type>[] {
-    return this.#events.filter((event): event is EventOf<Type> => event.type === type)
+    return (this.#byType.get(type) ?? []) as EventOf<Type>[]
   }
 
   /** Every worker that was ever forked. */
   get workers(): readonly Worker[] {
-    return workersFrom(this.#events)
+    return workersFrom(this.#seen)
   }
 
   get listening(): readonly Worker[] {
@@ -295,13 +306,36 @@ export class Program implements AsyncDisposable {
     await Promise.all(this.eventsOf('listen-held').map(({ pid }) => this.tell(pid, { do: 'release' })))
   }
 
-  /** Waits until nothing has happened in it for so long: no event, no output. */
+  /**
+   * Whether nothing more will come of it by itself: no process of it has a timer, a file, or a connection to wait
+   * for. Servers, and what connects its processes, only answer. False for one that does not tell.
+   */
+  async waitsForNothing(): Promise<boolean> {
+    const { processes } = await this.#keeper.request<{
+      processes: readonly { readonly pid: number; readonly types?: readonly string[] }[]
+    }>({ do: 'resources', key: this.identity.key })
+    return processes.every(({ pid, types }) => {
+      const others = types?.filter((type) => !ONLY_ANSWERS.test(type))
+      // In a worker, what stands for a port is a timer that never comes (lib/internal/cluster/child.js, `rr`).
+      const listens = this.eventsOf('server-listening').filter(
+        (event) => event.pid === pid && pid !== this.pid,
+      )
+      return others?.every((type) => type === 'Timeout') === true && others.length <= listens.length
+    })
+  }
+
+  /** Waits until each of its processes has answered, so that those that have died by now are known to have gone. */
+  async rollCall(): Promise<void> {
+    await this.#keeper.request({ do: 'resources', key: this.identity.key })
+  }
+
+  /** Waits until nothing has happened in it for so long, beside what it prints. */
   async quiet(ms: number): Promise<void> {
     let seen = -1
     let since = patientNow()
     const look = (): true | undefined => {
-      if (this.#events.length !== seen) {
-        seen = this.#events.length
+      if (this.#seen.length !== seen) {
+        seen = this.#seen.length
         since = patientNow()
       }
       return patientNow() - since >= ms ? true : undefined
@@ -364,14 +398,25 @@ export class Program implements AsyncDisposable {
   }
 
   #hear(event: ProgramEvent): void {
-    this.#events.push(event)
+    this.#keep(event)
     this.#wake()
+  }
+
+  #keep(event: ProgramEvent): void {
+    this.#events.push(event)
+    const alike = this.#byType.get(event.type)
+    if (alike === undefined) this.#byType.set(event.type, [event])
+    else alike.push(event)
+    if (event.type !== 'line') this.#seen.push(event)
   }
 
   #wake(): void {
     for (const watcher of this.#watchers) watcher()
   }
 }
+
+/** Names of resources, as in `process.getActiveResourcesInfo()`. */
+const ONLY_ANSWERS = /^(TCPServerWrap|PipeServerWrap|PipeWrap|Pipe|ProcessWrap|TTYWrap|SignalWrap)$/
 
 export function describeEnding({ code, signal }: Ending): string {
   return signal === null ? `exit code ${code}` : `killed by ${signal}`

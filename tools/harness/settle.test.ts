@@ -42,7 +42,11 @@ test('a cluster is ready when all its workers listen', async () => {
     if (cluster.isPrimary) for (let id = 1; id <= 3; id += 1) cluster.fork()
     else setTimeout(() => serve(port), 100 * cluster.worker.id)`)
   expect(await findingAbout(program, 3)).toBeUndefined()
-  expect(program.listening.map(({ port }) => port)).toEqual([program.port, program.port, program.port])
+  expect(program.listening.map(({ ports }) => ports)).toEqual([
+    [program.port],
+    [program.port],
+    [program.port],
+  ])
 })
 
 test('more workers than expected are for the check to judge', async () => {

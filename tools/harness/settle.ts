@@ -6,9 +6,8 @@ import { Mismatch } from './problems.ts'
 
 /** The contract's time to listen. */
 const TIME_TO_LISTEN = seconds(10)
-/** A program that does nothing for so long, with no worker on its way, has done what it does. */
-const QUIET = seconds(2.5)
-const SHORT_QUIET = seconds(0.7)
+/** A program that has done nothing for so long is asked whether it waits for anything. */
+const QUIET = seconds(0.7)
 
 /**
  * Waits until so many workers listen on PORT (0: until the one process does). A Mismatch says what it does instead.
@@ -17,29 +16,39 @@ const SHORT_QUIET = seconds(0.7)
 export async function settle(program: Program, workers: number): Promise<void> {
   let quietSince = patientNow()
   let seen = 0
-  const look = (): 'ready' | 'quiet' | 'elsewhere' | 'primary' | undefined => {
-    if (program.events.length !== seen) {
-      seen = program.events.length
+  let asking = false
+  let waitsForNothing = false
+  const look = (): 'ready' | 'over' | undefined => {
+    if (program.happenings !== seen) {
+      seen = program.happenings
+      waitsForNothing = false
       quietSince = patientNow()
     }
     if (listeningOnPort(program, workers)) return 'ready'
-    if (program.listening.some((worker) => worker.port !== program.port)) return 'elsewhere'
-    if (workers === 0 && servesItself(program)) return 'elsewhere'
-    const quiet = patientNow() - quietSince
-    // It may have looked whether the port is free, and fork next.
-    if (workers > 0 && servesItself(program) && program.workers.length === 0 && quiet > SHORT_QUIET)
-      return 'primary'
-    const onTheWay = program.workers.some((worker) => worker.state === 'forked' || worker.state === 'online')
+    // Who has begun and waits for nothing gets no further, so nobody has to wait for that. Any other has its 10 s.
     const began = program.listening.length > 0 || program.eventsOf('server-listening').length > 0
-    return began && !onTheWay && quiet > QUIET ? 'quiet' : undefined
+    const onTheWay = program.workers.some((worker) => worker.state === 'forked' || worker.state === 'online')
+    if (!began || onTheWay || asking || patientNow() - quietSince < QUIET) return undefined
+    if (waitsForNothing) return 'over'
+    asking = true
+    void program.waitsForNothing().then(
+      (answer) => {
+        waitsForNothing = answer && seen === program.happenings
+        asking = false
+        quietSince = waitsForNothing ? quietSince : patientNow()
+      },
+      () => {},
+    )
+    return undefined
   }
   const found = await program.until(look, { within: TIME_TO_LISTEN })
   if (found === 'ready') return
-  throw new Mismatch({ ...finding(program, workers, found), repeat: program.command })
+  throw new Mismatch({ ...finding(program, workers), repeat: program.command })
 }
 
 function listeningOnPort(program: Program, workers: number): boolean {
-  if (workers > 0) return program.listening.filter((worker) => worker.port === program.port).length >= workers
+  if (workers > 0)
+    return program.listening.filter((worker) => worker.ports.includes(program.port)).length >= workers
   return program.eventsOf('server-listening').some((event) => event.port === program.port)
 }
 
@@ -51,10 +60,17 @@ function servesItself(program: Program): boolean {
   return opened.length > closed.length
 }
 
-function finding(program: Program, workers: number, found: string | undefined) {
-  const ports = program.eventsOf('server-listening').flatMap((event) => event.port ?? [])
-  const { adminPort } = program.identity
-  const elsewhere = [...new Set(ports)].filter((port) => port !== program.port && port !== adminPort)
+/** Where a worker listens that does not listen on PORT, or all processes where none does. */
+function portsBeside(program: Program): readonly number[] {
+  const astray = program.listening.filter(({ ports }) => !ports.includes(program.port))
+  const all = program.eventsOf('server-listening').flatMap((event) => event.port ?? [])
+  const ports = astray.length > 0 ? astray.flatMap((worker) => worker.ports) : all
+  if (ports.includes(program.port)) return []
+  return [...new Set(ports)].filter((port) => port !== program.identity.adminPort)
+}
+
+function finding(program: Program, workers: number) {
+  const elsewhere = portsBeside(program)
   const expected =
     workers === 0
       ? 'the program listens on the port that PORT names, within 10 s'
@@ -68,7 +84,7 @@ function finding(program: Program, workers: number, found: string | undefined) {
       read,
     }
   }
-  if (found === 'primary') {
+  if (workers > 0 && program.workers.length === 0 && servesItself(program)) {
     return {
       expected,
       got: 'no worker was forked: the first process listens and serves by itself',

@@ -82,7 +82,7 @@ test('a worker has the port and the times of what happened to it', () => {
       id: 1,
       pid: 101,
       state: 'gone',
-      port: 20_002,
+      ports: [20_001, 20_002],
       forkedSeq: fork.seq,
       forkedAt: fork.at,
       listeningAt: first.at,

@@ -7,7 +7,8 @@ export interface Worker {
   readonly id: number
   readonly pid: number
   readonly state: 'forked' | 'online' | 'listening' | 'disconnected' | 'gone'
-  readonly port: number | undefined
+  /** Every port that it has come to listen on. */
+  readonly ports: readonly number[]
   /** The number of the event that told of its fork. */
   readonly forkedSeq: number
   /** Milliseconds since the epoch. */
@@ -30,7 +31,7 @@ export function workersFrom(events: readonly ProgramEvent[]): readonly Worker[] 
         id: event.worker,
         pid: event.workerPid,
         state: 'forked',
-        port: undefined,
+        ports: [],
         forkedSeq: event.seq,
         forkedAt: event.at,
         listeningAt: undefined,
@@ -64,7 +65,11 @@ function changeBy(event: ProgramEvent, worker: Worker): Partial<Worker> {
     case 'online':
       return worker.state === 'forked' ? { state: 'online' } : {}
     case 'listening':
-      return { state: 'listening', port: event.port, listeningAt: worker.listeningAt ?? event.at }
+      return {
+        state: 'listening',
+        ports: [...worker.ports, event.port],
+        listeningAt: worker.listeningAt ?? event.at,
+      }
     case 'disconnect':
       return { state: 'disconnected' }
     case 'exit':

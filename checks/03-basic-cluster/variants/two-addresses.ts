@@ -1,4 +1,4 @@
-// right: each worker has two servers, one for each local address, so it listens twice
+// right: each worker has two servers, one for each local address, and listens with one after the other
 
 import cluster from 'node:cluster'
 import { createServer, type RequestListener } from 'node:http'
@@ -56,9 +56,13 @@ if (cluster.isPrimary) {
     }
     return response.end()
   }
-  for (const host of hosts) {
+  // One after the other: a worker that ends while another listen of its is under way takes the primary with it, which
+  // answers a channel that is closed (EPIPE, an error event that nobody listens to).
+  const listenOn = ([host, ...rest]: readonly string[]): void => {
+    if (host === undefined) return
     createServer(answer)
       .on('error', () => process.exit(CANNOT_LISTEN))
-      .listen({ host, port })
+      .listen({ host, port }, () => listenOn(rest))
   }
+  listenOn(hosts)
 }

@@ -122,6 +122,8 @@ async function answer(request) {
       return {}
     case 'usage':
       return program.usage()
+    case 'resources':
+      return { processes: await program.resources() }
     case 'processes':
       return { processes: processesOfRun(program.tag) }
     case 'end':

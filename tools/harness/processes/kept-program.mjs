@@ -18,8 +18,8 @@ import { allowedCores, hasProc, idleMs, processesOfRun, scheduled } from './proc
 
 /** What a program may print in all. */
 const OUTPUT_LIMIT_BYTES = 32 * 1024 ** 2
-/** How much of it is kept. */
-const HISTORY_LIMIT = 5_000
+/** How many lines of it are kept. What the observers saw is all kept. */
+const LINES_KEPT = 4_000
 
 export class KeptProgram {
   over = false
@@ -28,6 +28,7 @@ export class KeptProgram {
   /** @type {Record<string, unknown>[]} */
   #events = []
   #outputBytes = 0
+  #lines = 0
   #seq = 0
   /** @type {import('node:child_process').ChildProcess | undefined} */
   #child
@@ -111,9 +112,21 @@ export class KeptProgram {
       ...event,
     }
     this.#events.push(stamped)
-    // The beginning tells how the program started, the end what it did last: what is dropped is the middle.
-    if (this.#events.length > HISTORY_LIMIT) this.#events.splice(HISTORY_LIMIT / 2, 1)
+    if (event.type === 'line') this.#dropLines()
     this.tellHarnesses(stamped)
+  }
+
+  /** The first lines tell how the program started, the last what it did last: what is dropped is the middle. */
+  #dropLines() {
+    this.#lines += 1
+    if (this.#lines < 2 * LINES_KEPT) return
+    let line = 0
+    this.#events = this.#events.filter((event) => {
+      if (event.type !== 'line') return true
+      line += 1
+      return line <= LINES_KEPT / 2 || line > this.#lines - LINES_KEPT / 2
+    })
+    this.#lines = LINES_KEPT
   }
 
   history() {
@@ -128,7 +141,8 @@ export class KeptProgram {
 
   /** @param {any} message */
   heard(message) {
-    if (message.type === 'usage') this.#awaitedReadings.get(message.id)?.(message)
+    if (message.type === 'usage' || message.type === 'resources')
+      this.#awaitedReadings.get(message.id)?.(message)
     else this.#record(message)
   }
 
@@ -194,7 +208,7 @@ export class KeptProgram {
       })
       return { at, source: 'kernel', idleMs: idleMs(), processes }
     }
-    const processes = await Promise.all(pids.map((pid) => this.#ask(pid)))
+    const processes = await Promise.all(pids.map((pid) => this.#usageOf(pid)))
     return {
       at,
       source: 'event loop',
@@ -203,18 +217,35 @@ export class KeptProgram {
     }
   }
 
-  /** @param {number} pid @returns {Promise<{ pid: number, threads: import('./process-table.mjs').Thread[] } | undefined>} */
-  async #ask(pid) {
+  /** What keeps each process's event loop alive, by Node's names; undefined for one that does not tell. */
+  async resources() {
+    return Promise.all(
+      [...this.observers.keys()].map(async (pid) => {
+        const reading = await this.#ask(pid, 'resources')
+        return { pid, types: /** @type {string[] | undefined} */ (reading?.types) }
+      }),
+    )
+  }
+
+  /** Asks an observer; undefined when its process has gone, or does not answer within half a second. @param {number} pid @param {'usage' | 'resources'} what */
+  async #ask(pid, what) {
     this.#nextReading += 1
     const id = this.#nextReading
     const reading = await Promise.race([
       new Promise((resolve) => {
         this.#awaitedReadings.set(id, resolve)
-        this.tell(pid, { do: 'usage', id })
+        this.observers.get(pid)?.once('close', () => resolve(undefined))
+        this.tell(pid, { do: what, id })
       }),
       sleep(500, undefined, { ref: false }),
     ])
     this.#awaitedReadings.delete(id)
+    return reading
+  }
+
+  /** @param {number} pid @returns {Promise<{ pid: number, threads: import('./process-table.mjs').Thread[] } | undefined>} */
+  async #usageOf(pid) {
+    const reading = await this.#ask(pid, 'usage')
     if (reading === undefined) return undefined
     const { cpuMs, activeMs } = reading
     return { pid, threads: [{ id: pid, cpuMs, waitMs: Math.max(0, activeMs - cpuMs) }] }

@@ -558,6 +558,9 @@ function obey(command, report) {
         execArgv: process.execArgv,
       })
       break
+    case 'resources':
+      report('resources', { id: command.id, types: process.getActiveResourcesInfo() })
+      break
     case 'usage': {
       const { user, system } = process.cpuUsage()
       const { active } = performance.eventLoopUtilization()
