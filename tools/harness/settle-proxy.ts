@@ -18,7 +18,7 @@ export async function settleProxy(program: Program, workers: number): Promise<vo
       seen = program.events.length
       quietSince = patientNow()
     }
-    if (program.listening.some((worker) => worker.port === program.port)) return 'handed over'
+    if (program.listening.some((worker) => worker.ports.includes(program.port))) return 'handed over'
     if (servesPort(program) && program.listening.length >= workers) return 'ready'
     const onTheWay = program.workers.some((worker) => worker.state === 'forked' || worker.state === 'online')
     const began = program.workers.length > 0 || program.eventsOf('server-listening').length > 0

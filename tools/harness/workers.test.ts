@@ -57,9 +57,9 @@ test('a worker that listens by itself listens, whatever the primary knows of it'
     alone: true,
   }
   const seen = workersFrom([event('fork', 1), event('fork', 2), alone])
-  expect(seen.map(({ id, state, port }) => `${id} ${state} ${port}`)).toEqual([
+  expect(seen.map(({ id, state, ports }) => `${id} ${state} ${ports.join()}`)).toEqual([
     '1 listening 20005',
-    '2 forked undefined',
+    '2 forked ',
   ])
   expect(statesAfter(event('fork', 1), exit(1), { ...alone, ...stamp(), pid: 101 })).toEqual(['1 gone'])
 })

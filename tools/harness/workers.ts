@@ -46,7 +46,7 @@ export function workersFrom(events: readonly ProgramEvent[]): readonly Worker[] 
         workers.set(worker.id, {
           ...worker,
           state: 'listening',
-          port: event.port,
+          ports: event.port === undefined ? [] : [event.port],
           listeningAt: worker.listeningAt ?? event.at,
         })
       }

@@ -204,7 +204,7 @@ describe('a worker that listens by itself', () => {
   test('is seen to, though the primary is told nothing', async () => {
     await using program = await start(cluster('cluster.fork(); cluster.fork()', OWN))
     await program.until(() => (program.listening.length === 2 ? true : undefined), { within: seconds(10) })
-    const ports = program.listening.map(({ port }) => port)
+    const ports = program.listening.flatMap(({ ports }) => ports)
     expect(new Set(ports).size).toBe(2)
     expect(program.eventsOf('listening')).toEqual([])
   })
