@@ -41,13 +41,14 @@ export { drawLots } from './lot.ts'
 export { sideBySide } from './side-by-side.ts'
 export { expect } from './matchers.ts'
 export {
-  altered,
+  countSent,
   hasHeldMessages,
   holdMessages,
-  nested,
+  junkMessages,
+  recordedMessages,
   releaseMessages,
-  remove,
   sendToWorker,
+  spoilt,
 } from './messages.ts'
 export { patientNow, pause, seconds, until } from './patience.ts'
 export { Inconclusive, Mismatch } from './problems.ts'
@@ -64,3 +65,4 @@ export { median, quantile } from './share.ts'
 export { readExposition, type Exposition, type Sample } from './prometheus.ts'
 export { findSecret, formsOf } from './secrets.ts'
 export type { LostWorker, Worker } from './workers.ts'
+export { takenBetween } from './usage.ts'

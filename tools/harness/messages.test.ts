@@ -1,6 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { giveNextForks, sendMessage } from './faults.ts'
-import { altered, hasHeldMessages, holdMessages, releaseMessages, remove, sendToWorker } from './messages.ts'
+import {
+  countSent,
+  hasHeldMessages,
+  holdMessages,
+  recordedMessages,
+  releaseMessages,
+  sendToWorker,
+  spoilt,
+} from './messages.ts'
 import { seconds } from './patience.ts'
 import type { Program } from './program.ts'
 import { openKept, type Kept } from './testing/kept.ts'
@@ -50,6 +58,29 @@ describe('the messages of a program', () => {
     await says(program, 'worker', ['junk'])
   })
 
+  test('are recorded, with whether they are for the primary or for a worker', async () => {
+    await using program = await kept.start(TALKERS, { recordMessages: true })
+    await says(program, 'worker', { welcome: 1 })
+    const both = (): true | undefined => recordedMessages(program).length === 2 || undefined
+    await program.until(both, { within: seconds(10) })
+    expect(recordedMessages(program)).toEqual([
+      { to: 'primary', message: { hello: 1 } },
+      { to: 'worker', message: { welcome: 1 } },
+    ])
+  })
+
+  test('are counted in all processes, Node’s own apart', async () => {
+    await using program = await kept.start(TALKERS, { countMessages: true })
+    await says(program, 'worker', { welcome: 1 })
+    const before = await countSent(program)
+    expect(before.sent).toBe(2)
+    await sendMessage(program, await listeningWorker(program), 'one more')
+    await says(program, 'primary', 'one more')
+    const after = await countSent(program)
+    expect(after.sent).toBe(3)
+    expect(after.at).toBeGreaterThan(before.at)
+  })
+
   test('are held, and handed over in order', async () => {
     await using program = await kept.start(TALKERS)
     const worker = await listeningWorker(program)
@@ -81,27 +112,25 @@ describe('the messages of a program', () => {
   })
 })
 
-describe('an altered message', () => {
+describe('a spoilt message', () => {
   const message = { type: 'hits', list: [1, { deep: 2 }], text: 'two' }
+  const isNumber = (leaf: unknown): boolean => typeof leaf === 'number'
 
-  test('has other leaves, and the same shape', () => {
-    expect(altered(message, (leaf) => (typeof leaf === 'number' ? 'many' : undefined))).toEqual({
-      type: 'hits',
-      list: ['many', { deep: 'many' }],
-      text: 'two',
-    })
+  test('has other leaves and the same shape, or has fields less', () => {
+    expect(spoilt(message, isNumber, ['many', null])).toEqual([
+      { type: 'hits', list: ['many', { deep: 'many' }], text: 'two' },
+      { type: 'hits', list: [null, { deep: null }], text: 'two' },
+      { type: 'hits', list: [{}], text: 'two' },
+    ])
   })
 
-  test('has fields less', () => {
-    expect(altered(message, (leaf) => (typeof leaf === 'number' ? remove : undefined))).toEqual({
-      type: 'hits',
-      list: [{}],
-      text: 'two',
-    })
+  test('is none where there is nothing to spoil', () => {
+    expect(spoilt({ type: 'hello' }, isNumber, ['many'])).toEqual([])
+    expect(spoilt('hello', isNumber, ['many'])).toEqual([])
   })
 
   test('leaves the one that it was made of alone', () => {
-    altered(message, () => 'gone')
+    spoilt(message, () => true, ['gone'])
     expect(message.list[0]).toBe(1)
   })
 })
