@@ -38,7 +38,8 @@ export type ProgramEvent =
   | (OfWorker & { readonly type: 'fork' | 'online' | 'disconnect' })
   | (OfWorker & { readonly type: 'listening'; readonly port: number; readonly address: string | null })
   | (OfWorker & { readonly type: 'exit'; readonly code: number | null; readonly signal: string | null })
-  | (Observed & { readonly type: 'spawning' | 'thread' | 'server-closed' })
+  /** `server-closing`: a server that listened was told to stop; `server-closed`: its last connection has ended, too. */
+  | (Observed & { readonly type: 'spawning' | 'thread' | 'server-closing' | 'server-closed' })
   | (Observed & { readonly type: 'spawned'; readonly childPid: number | null; readonly file: string })
   /**
    * `serves`: it has listeners of the program's own, unlike the bare server of cluster's round robin. `alone`: of a

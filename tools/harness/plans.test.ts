@@ -49,8 +49,9 @@ describe('a plan', () => {
 
   test('has options for the observer only where there are some', () => {
     expect(planFor(root, file).env).not.toHaveProperty('EVERY_CORE_OPTIONS')
-    const { env } = planFor(root, file, { holdListen: 2, countMessages: true })
-    expect(JSON.parse(env.EVERY_CORE_OPTIONS ?? '')).toEqual({ holdListen: 2, countMessages: true })
+    const options = { holdListen: 2, countMessages: true, muteWorkers: true }
+    const { env } = planFor(root, file, options)
+    expect(JSON.parse(env.EVERY_CORE_OPTIONS ?? '')).toEqual(options)
   })
 })
 

@@ -20,6 +20,8 @@ export interface StartOptions {
   readonly recordMessages?: boolean
   /** Every request is told as an event by the process that it comes to. */
   readonly watchRequests?: boolean
+  /** What is printed comes from the primary alone: what workers print on its streams goes nowhere. */
+  readonly muteWorkers?: boolean
 }
 
 /** The user's settings that would change what a program does, or what it prints. */
@@ -35,13 +37,24 @@ export function inheritedEnvironment(): Record<string, string> {
 
 /** The plan for a learner's program, or for any other that is started as one. */
 export function planFor(root: string, file: string, options: StartOptions = {}): Plan {
-  const { workers, env = {}, port, core, holdListen, countMessages, recordMessages, watchRequests } = options
+  const {
+    workers,
+    env = {},
+    port,
+    core,
+    holdListen,
+    countMessages,
+    recordMessages,
+    watchRequests,
+    muteWorkers,
+  } = options
   const node = [process.execPath, '--import', 'tsx', relativeFile(root, file)]
   const observerOptions = {
     ...(holdListen !== undefined && { holdListen }),
     ...(countMessages && { countMessages }),
     ...(recordMessages && { recordMessages }),
     ...(watchRequests && { watchRequests }),
+    ...(muteWorkers && { muteWorkers }),
   }
   return {
     argv: core === undefined ? node : ['taskset', '-c', String(core), ...node],

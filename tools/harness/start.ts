@@ -105,9 +105,10 @@ async function hold(
 
 async function leave(program: Program): Promise<void> {
   held.delete(program)
-  const { holdListen, countMessages, recordMessages, watchRequests, port } = program.identity.options
+  const { holdListen, countMessages, recordMessages, watchRequests, muteWorkers, port } =
+    program.identity.options
   const watched = countMessages === true || recordMessages === true || watchRequests === true
-  const special = watched || holdListen !== undefined || port !== undefined
+  const special = watched || muteWorkers === true || holdListen !== undefined || port !== undefined
   if (special) await program.end()
   else await shelve(idle, program)
 }

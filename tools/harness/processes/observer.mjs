@@ -31,6 +31,9 @@ let onSpawn
 const heldMessages = { on: false, arrived: [] }
 let messagesFollowed = false
 
+/** Whether what workers print is to go nowhere. */
+let workersMuted = false
+
 if (isMainThread && run !== '' && keeper !== '') {
   const report = await connect()
   watchCluster(report)
@@ -151,6 +154,11 @@ function watchServers(report) {
     // @ts-expect-error passes on whatever came
     return emit.call(this, name, ...rest)
   }
+  const { close } = net.Server.prototype
+  net.Server.prototype.close = function (/** @type {any[]} */ ...rest) {
+    if (this.listening) report('server-closing')
+    return Reflect.apply(close, this, rest)
+  }
 }
 
 /** Servers for which this worker opened the socket itself: `exclusive`, of which the primary is told nothing. */
@@ -208,6 +216,7 @@ function followChildren() {
   const preload = `--import ${import.meta.url}`
   prototype.spawn = function (/** @type {any} */ options) {
     if (Array.isArray(options?.envPairs)) options.envPairs = withObserver(options.envPairs)
+    if (workersMuted) muteWorker(options)
     const result = Reflect.apply(spawn, this, [options])
     if (doomedForks > 0 && cluster.isPrimary && this.pid !== undefined) {
       doomedForks -= 1
@@ -231,6 +240,19 @@ function followChildren() {
       own.set('EVERY_CORE_OPTIONS', JSON.stringify(forNextForks.options))
     return [...others, ...[...own].map(([name, value]) => `${name}=${value}`), `NODE_OPTIONS=${options}`]
   }
+}
+
+/**
+ * What a worker prints on the streams that it shares with its primary goes nowhere.
+ * @param {{ envPairs?: string[], stdio?: unknown }} options
+ */
+function muteWorker(options) {
+  const isWorker = options.envPairs?.some((pair) => pair.startsWith('NODE_UNIQUE_ID='))
+  if (!isWorker || !Array.isArray(options.stdio)) return
+  const shared = ['inherit', 1, 2]
+  options.stdio = options.stdio.map((/** @type {unknown} */ stream, /** @type {number} */ fd) =>
+    (fd === 1 || fd === 2) && shared.some((one) => one === stream) ? 'ignore' : stream,
+  )
 }
 
 /**
@@ -278,9 +300,10 @@ function applyOptions(report) {
   if (optionsText === undefined) return
   /**
    * @type {{ holdListen?: number | 'any', holdMessages?: boolean, countMessages?: boolean, recordMessages?: boolean,
-   *   watchRequests?: boolean }}
+   *   watchRequests?: boolean, muteWorkers?: boolean }}
    */
   const options = JSON.parse(optionsText)
+  workersMuted = options.muteWorkers === true
   const { holdListen } = options
   if (cluster.isWorker && (holdListen === 'any' || cluster.worker?.id === holdListen)) holdListening(report)
   if (cluster.isWorker && options.holdMessages === true) holdMessages(report)

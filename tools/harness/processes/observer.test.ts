@@ -153,6 +153,41 @@ describe('the events of a cluster', () => {
   })
 })
 
+describe('a server that is told to close', () => {
+  test('is told of at once, though a request holds it', async () => {
+    await using program = await start(`
+      const server = createServer(() => server.close()).listen(port, () => get({ port }).on('error', () => {}))`)
+    await seen(program, 'server-closing')
+    expect(program.eventsOf('server-closed')).toEqual([])
+  })
+
+  test('is told of in a worker that its primary disconnects', async () => {
+    await using program = await start(
+      cluster(
+        `const worker = cluster.fork(); worker.on('listening', () => worker.disconnect())`,
+        'createServer(answer).listen(port)',
+      ),
+    )
+    const { workerPid } = await seen(program, 'fork')
+    expect(await seen(program, 'server-closing')).toMatchObject({ pid: workerPid })
+  })
+})
+
+describe('a program whose workers are muted', () => {
+  test('prints what the primary says, and nothing of them', async () => {
+    await using program = await start(
+      cluster(
+        `console.log('primary'); cluster.fork().on('exit', () => console.log('over'))`,
+        `console.log('worker'); throw new Error('worker')`,
+      ),
+      { muteWorkers: true },
+    )
+    await ended(program)
+    expect(program.lines('stdout')).toEqual(['primary', 'over'])
+    expect(program.lines('stderr')).toEqual([])
+  })
+})
+
 describe('an answer', () => {
   test('of a single process is stamped with it', async () => {
     await using program = await start('createServer(answer).listen(port)')
