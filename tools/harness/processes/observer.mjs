@@ -33,6 +33,11 @@ let messagesFollowed = false
 
 /** Whether what workers print is to go nowhere. */
 let workersMuted = false
+/** See watchRequests. @type {{ headers: readonly [string, string | string[]][] } | undefined} */
+let requestsWatched
+let requestsSubscribed = false
+/** A watched request whose URL holds these words is the end of this process, before the program sees it. */
+let fatalWords = /** @type {string | undefined} */ (undefined)
 
 if (isMainThread && run !== '' && keeper !== '') {
   const report = await connect()
@@ -473,12 +478,6 @@ function watchRequests(report, headers) {
     response.once('close', () => report('request-closed', { id, finished: response.writableFinished }))
   })
 }
-
-/** @type {{ headers: readonly [string, string | string[]][] } | undefined} */
-let requestsWatched
-let requestsSubscribed = false
-/** A watched request whose URL holds these words is the end of this process, before the program sees it. */
-let fatalWords = /** @type {string | undefined} */ (undefined)
 
 /**
  * tsx keeps transpiled files under os.tmpdir(), and nothing of a check may stay outside `.workshop`. It reads TMPDIR

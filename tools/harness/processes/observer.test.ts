@@ -407,6 +407,18 @@ describe('messages', () => {
   })
 })
 
+describe('requests', () => {
+  test('are told from the first on, by the process that they come to, with how their answers ended', async () => {
+    await using program = await start(cluster('cluster.fork()', 'createServer(answer).listen(port)'), {
+      watchRequests: true,
+    })
+    const { workerPid } = await seen(program, 'listening')
+    await program.fetch('/first?n=1')
+    expect(await seen(program, 'request')).toMatchObject({ pid: workerPid, url: '/first?n=1', method: 'GET' })
+    expect(await seen(program, 'request-closed')).toMatchObject({ pid: workerPid, finished: true })
+  })
+})
+
 describe('children and threads', () => {
   test.each([
     ['emptied', '{}', undefined],
