@@ -69,3 +69,15 @@ export { readExposition, type Exposition, type Sample } from './prometheus.ts'
 export { findSecret, formsOf } from './secrets.ts'
 export type { LostWorker, Worker } from './workers.ts'
 export { takenBetween } from './usage.ts'
+export {
+  expectAgreement,
+  expectAnswerInTime,
+  expectBannerEverywhere,
+  expectOutcome,
+  putBanner,
+  putInPieces,
+  sendBanner,
+  type BannerPut,
+} from './banner.ts'
+export { countHit, expectExact, expectExactStats, hit, statsIn, totalOf, totalSeenBy } from './hits.ts'
+export { expectPrimaryAlive, openScene, type Advice, type Scene } from './scene.ts'
