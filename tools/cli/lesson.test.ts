@@ -41,6 +41,29 @@ test('the list shows what was done and what is next', async () => {
   `)
 })
 
+test('when all lessons are passed, the list tells what was measured on the way', async () => {
+  await run(['1'], { ...passing, throughput: { ...throughput, yours: 205, share: 0, threshold: 0.25 } })
+  await run(['2'])
+  const last = await run(['3'])
+  expect(last.desk.stdout.text()).toContain('What you have built, measured on this machine')
+  const { desk } = await run([])
+  expect(desk.stdout.text().split('What you have built')[1]).toMatchInlineSnapshot(`
+    ", measured on this machine
+
+        lesson                one core     yours     times     share      cost
+         1 · The baseline          206       205    0.99 ×              1.02 ×
+         2 · Two roles             206       391    1.90 ×      95 %    1.02 ×
+         3 · A basic cluster       206       391    1.90 ×      95 %    1.02 ×
+
+        Requests a second of one process, and of your program; how many times that
+        is; its share of the speed-up of a plain cluster; and what a page costs in
+        CPU time against one plain process (on shared cores a little over 1 is
+        usual). Each line is from the last check of that lesson, so other programs
+        may have used the cores.
+    "
+  `)
+})
+
 test('a later failure does not take a pass back, and is shown', async () => {
   await run(['1'])
   await run(['1'], failing)

@@ -1,10 +1,12 @@
 /** What is said after a check: the learner's number and what comes next, or what helps now. */
 
+import type { Lesson } from '../../catalog.ts'
 import type { LessonResult } from '../../harness/verdict.ts'
 import type { Desk } from '../desk.ts'
 import { pleaFor } from '../fault.mjs'
 import type { ProgressStore } from '../../progress/store.ts'
 import { throughputLines } from '../screen/summary.ts'
+import { journeyLines, type Leg } from '../screen/journey.ts'
 import { type Visit, pageOf } from './visit.ts'
 
 export function endLines(visit: Visit, result: LessonResult, store: ProgressStore): readonly string[] {
@@ -19,10 +21,18 @@ export function endLines(visit: Visit, result: LessonResult, store: ProgressStor
     ...(numbers.length > 0 ? [''] : []),
     paint.green(`Lesson ${lesson.number} is passed.`),
     `Compare with the solution:  npm run lesson ${lesson.number} solution`,
-    next === undefined
-      ? 'That was the last one. To grade all:  npm run check'
-      : `Next, ${next.title}:  ${paint.cyan(`npm run lesson ${next.number}`)}`,
+    ...(next === undefined
+      ? [
+          'That was the last one. To grade all:  npm run check',
+          '',
+          ...journeyLines(lessonsWithProgress(lessons, store), page),
+        ]
+      : [`Next, ${next.title}:  ${paint.cyan(`npm run lesson ${next.number}`)}`]),
   ]
+}
+
+function lessonsWithProgress(lessons: readonly Lesson[], store: ProgressStore): readonly Leg[] {
+  return lessons.map((lesson) => ({ lesson, progress: store.read(lesson.slug) }))
 }
 
 export function failureLines(visit: Visit, result: LessonResult): readonly string[] {

@@ -4,6 +4,7 @@ import type { Lesson } from '../../catalog.ts'
 import type { Progress } from '../../progress/progress.ts'
 import { progressStore } from '../../progress/store.ts'
 import { fit, pad, widthOf } from '../screen/fit.ts'
+import { journeyLines } from '../screen/journey.ts'
 import { type Page, signOf } from '../screen/lines.ts'
 import { type Visit, pageOf, warnOn } from './visit.ts'
 
@@ -21,9 +22,17 @@ export function list({ desk, lessons, colour }: Omit<Visit, 'lesson'>): number {
     next === undefined
       ? 'All lessons are passed. To grade them again: npm run check'
       : `Next: ${page.paint.cyan(`npm run lesson ${next.number}`)}`,
+    ...(next === undefined ? ['', ...journeyLines(legsOf(lessons, progress), page)] : []),
   ]
   desk.stdout.write(`${lines.join('\n')}\n`)
   return 0
+}
+
+function legsOf(lessons: readonly Lesson[], progress: readonly Progress[]) {
+  return lessons.flatMap((lesson, index) => {
+    const one = progress[index]
+    return one === undefined ? [] : [{ lesson, progress: one }]
+  })
 }
 
 function rows(
