@@ -20,6 +20,9 @@ interface OfWorker extends Observed {
   readonly workerPid: number
 }
 
+/** An event for each of these types, that `EventOf` can tell apart. */
+type Each<Type extends string, Event> = Type extends Type ? Event & { readonly type: Type } : never
+
 export type ProgramEvent =
   | (Seen & { readonly type: 'started'; readonly pid: number | null })
   | (Seen & { readonly type: 'not-started'; readonly message: string })
@@ -35,11 +38,11 @@ export type ProgramEvent =
   /** A process has loaded its observer, or its connection has gone. */
   | (Observed & { readonly type: 'hello'; readonly ppid: number; readonly worker: number | null })
   | (Observed & { readonly type: 'gone' })
-  | (OfWorker & { readonly type: 'fork' | 'online' | 'disconnect' })
+  | Each<'fork' | 'online' | 'disconnect', OfWorker>
   | (OfWorker & { readonly type: 'listening'; readonly port: number; readonly address: string | null })
   | (OfWorker & { readonly type: 'exit'; readonly code: number | null; readonly signal: string | null })
   /** `server-closing`: a server that listened was told to stop; `server-closed`: its last connection has ended, too. */
-  | (Observed & { readonly type: 'spawning' | 'thread' | 'server-closing' | 'server-closed' })
+  | Each<'spawning' | 'thread' | 'server-closing' | 'server-closed', Observed>
   | (Observed & { readonly type: 'spawned'; readonly childPid: number | null; readonly file: string })
   /**
    * `serves`: it has listeners of the program's own, unlike the bare server of cluster's round robin. `alone`: of a

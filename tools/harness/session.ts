@@ -28,6 +28,12 @@ export function session(): Session {
   return inject('everyCore')
 }
 
+/** Whether one check alone runs, without those before it. */
+export function oneCheckAlone(): boolean {
+  // Unit tests have no session.
+  return (inject('everyCore') as Session | undefined)?.only !== undefined
+}
+
 /** The lesson whose check is running: the name of its folder. */
 export function slug(): string {
   return basename(dirname(expect.getState().testPath ?? ''))

@@ -1,5 +1,7 @@
 /** Claims that take long and little of the machine are looked at together, and each is told by its own check. */
 
+import { oneCheckAlone } from './session.ts'
+
 /**
  * Begins all stories at the first call of any of them. Each call resolves or rejects with its own story; what the
  * others come to is kept until it is asked for.
@@ -18,6 +20,8 @@ export function sideBySide<Name extends string>(
   const told = names.map((name) => [
     name,
     async (): Promise<void> => {
+      // Where one check alone is asked for, the others' stories would only be in its way.
+      if (oneCheckAlone()) return stories[name]()
       begun ??= begin()
       await begun.get(name)
     },
