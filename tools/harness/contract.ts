@@ -2,13 +2,38 @@
 
 import { connect } from 'node:net'
 import { expect } from './matchers.ts'
-import { fetchFrom, keptConnection, type Answer, type NoAnswer } from './http.ts'
+import { describeAnswer, fetchFrom, keptConnection, type Answer, type NoAnswer } from './http.ts'
 import { seconds } from './patience.ts'
 import { Mismatch } from './problems.ts'
 import type { Program } from './program.ts'
 import { startReference } from './reference.ts'
 
 const VISITORS = ['ada', 'Grace Hopper', 'a/b?c=d&e=%41+f', '<b>&"\'', 'Zoë 漢字 🧮', ''.padEnd(200, 'long ')]
+
+/** Without PORT in its environment it listens on port 8000. Given a program that was started with `withoutPort: 8000`. */
+export async function asksForTheDefaultPort(program: Program, read: string): Promise<void> {
+  const asked = (): number | undefined =>
+    [
+      ...program.eventsOf('listen-held'),
+      ...program.eventsOf('server-listening'),
+      ...program.eventsOf('server-error'),
+    ].find(({ port }) => port === DEFAULT_PORT)?.port ?? undefined
+  const found = await program.until(() => asked() ?? program.eventsOf('server-listening')[0]?.port, {
+    within: seconds(10),
+  })
+  // It may open a port of its own before.
+  const wanted = found === DEFAULT_PORT ? found : await program.until(asked, { within: seconds(5) })
+  if (wanted !== undefined) return
+  throw new Mismatch({
+    expected: `without PORT in its environment, the program listens on port ${DEFAULT_PORT}`,
+    got: found === undefined ? 'nothing in it listens' : `it listens on port ${found}`,
+    likely: 'PORT is read, but its default is another',
+    read,
+    repeat: program.command,
+  })
+}
+
+const DEFAULT_PORT = 8000
 
 /** Every page equals what `renderHandbook(visitor)` gives, byte for byte; the same visitor twice too. */
 export async function servesPages(program: Program, read: string): Promise<void> {
@@ -108,7 +133,7 @@ export async function refusesOddRequests(
     '/render?visitor=%',
     '/render?visitor=%E0%A4&visitor=x',
   ]) {
-    await program.fetch(path)
+    const answer = await program.fetch(path)
     await survives(
       program,
       before,
@@ -116,6 +141,14 @@ export async function refusesOddRequests(
       path,
       read,
     )
+    if (path.includes('%') || (answer.ok && [200, 400].includes(answer.status))) continue
+    throw new Mismatch({
+      expected: `GET ${path} answers any page, or 400`,
+      got: describeAnswer(answer),
+      likely: 'a visitor that is missing is null or undefined',
+      read: 'the-contract',
+      repeat: program.commandWith(path),
+    })
   }
   for (const path of known) goesAway(program, path)
   await program.get('/', { read })
