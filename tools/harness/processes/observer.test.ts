@@ -261,7 +261,7 @@ test('after a roll call, who has died by then is known to have gone', async () =
   const { workerPid } = await seen(program, 'listening')
   await program.tell(workerPid, { do: 'throw' })
   await program.rollCall()
-  expect(program.eventsOf('gone').map(({ pid }) => pid)).toEqual([workerPid])
+  expect(program.eventsOf('gone').map(({ pid }) => pid)).toContain(workerPid)
 })
 
 describe('a program waits for nothing', () => {
