@@ -161,11 +161,15 @@ check('ready is printed once, when the slowest worker listens', async () => {
         'it comes after the fork loop, on the online event, or counts listening events rather than workers that listen',
     })
   }
-  holds((await program.heldWorker()) !== undefined, {
+  const held = await program.heldWorker()
+  holds(held !== undefined, {
     ...advice,
     got: 'no second worker came to its listen()',
     likely: 'a worker is forked only when the one before listens on a port of its own, or too few are forked',
   })
+  const others = () =>
+    program.workers.every(({ pid, state }) => pid === held.pid || state === 'listening') || undefined
+  await program.until(others, { within: seconds(10) })
   await program.quiet(250)
   isUnready()
   // Three have listened after this, but only two at once.
