@@ -2,7 +2,7 @@
 
 export { expectPromptBesideReports } from './beside-reports.ts'
 export { check, holds, note, skip } from './check.ts'
-export { endsOnSigterm, refusesOddRequests, servesPages } from './contract.ts'
+export { asksForTheDefaultPort, endsOnSigterm, refusesOddRequests, servesPages } from './contract.ts'
 export {
   describeFailures,
   keepAsking,

@@ -10,6 +10,10 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>
   /** PORT; a free one unless told. */
   readonly port?: number
+  /** PORT is unset; a listen on this port, the default, is held for good, so that the port itself stays free. */
+  readonly withoutPort?: number
+  /** What it forks only sleeps, so that it may fork many. */
+  readonly hollowForks?: boolean
   /** Runs on this one core only (Linux, `taskset`). */
   readonly core?: number
   /** The worker with this id, or any, listens only when `program.releaseListen` says so. */
@@ -50,6 +54,8 @@ export function planFor(root: string, file: string, options: StartOptions = {}):
   } = options
   const node = [process.execPath, '--import', 'tsx', relativeFile(root, file)]
   const observerOptions = {
+    ...(options.withoutPort !== undefined && { withoutPort: options.withoutPort }),
+    ...(options.hollowForks && { hollowForks: true }),
     ...(holdListen !== undefined && { holdListen }),
     ...(countMessages && { countMessages }),
     ...(recordMessages && { recordMessages }),
@@ -67,13 +73,18 @@ export function planFor(root: string, file: string, options: StartOptions = {}):
       ...(Object.keys(observerOptions).length > 0 && { EVERY_CORE_OPTIONS: JSON.stringify(observerOptions) }),
     },
     ...(port !== undefined && { port }),
+    ...(options.withoutPort !== undefined && { withoutPort: true }),
   }
 }
 
 /** A shell command that a person can paste to start the same program. */
 export function shellCommand(root: string, file: string, options: StartOptions = {}): string {
   const { workers, env = {}, core } = options
-  const settings = { ...(workers !== undefined && { WORKERS: String(workers) }), ...env, PORT: '8000' }
+  const settings = {
+    ...(workers !== undefined && { WORKERS: String(workers) }),
+    ...env,
+    ...(options.withoutPort === undefined && { PORT: '8000' }),
+  }
   const words = Object.entries(settings).map(([name, value]) => `${name}=${quoted(value)}`)
   if (core !== undefined) words.push(`taskset -c ${core}`)
   return [...words, 'node --import tsx', quoted(relativeFile(root, file))].join(' ')

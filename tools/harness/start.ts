@@ -105,10 +105,19 @@ async function hold(
 
 async function leave(program: Program): Promise<void> {
   held.delete(program)
-  const { holdListen, countMessages, recordMessages, watchRequests, muteWorkers, port } =
-    program.identity.options
+  const {
+    withoutPort,
+    hollowForks,
+    holdListen,
+    countMessages,
+    recordMessages,
+    watchRequests,
+    muteWorkers,
+    port,
+  } = program.identity.options
   const watched = countMessages === true || recordMessages === true || watchRequests === true
-  const special = watched || muteWorkers === true || holdListen !== undefined || port !== undefined
+  const changed = muteWorkers === true || hollowForks === true || holdListen !== undefined
+  const special = watched || changed || port !== undefined || withoutPort !== undefined
   if (special) await program.end()
   else await shelve(idle, program)
 }
