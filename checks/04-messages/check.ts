@@ -246,7 +246,8 @@ check('two PUTs at once leave all workers agreeing', async () => {
   const { program } = scene
   const read = 'two-at-once'
   const [first, second] = scene.workers as [Worker, Worker, Worker]
-  let old = ''
+  let old = 'neither'
+  await putBanner(scene, first, old, { read })
   for (let round = 0; round < 6; round += 1) {
     // In the last rounds, messages pass each other on their way.
     await Promise.all([first, second].map((worker) => scene.ask(worker, '/banner')))
