@@ -84,14 +84,16 @@ export async function expectAnswerInTime(
   put: BannerPut,
   { early = false, ...advice }: Advice & { readonly early?: boolean },
 ): Promise<void> {
-  const answer = await program.until(() => put.answer, { within: seconds(3) })
+  // One that has ended will not answer, and what it said tells more than a missing answer.
+  await program.until(() => put.answer ?? program.ended, { within: seconds(3), alive: false })
+  const { answer } = put
+  if (answer?.ok !== true) await expectPrimaryAlive(program, advice)
   const expected = 'PUT /banner answers within 3 s: 204, or 503 if some live worker does not use it after 2 s'
   const repeat = program.command
   if (answer === undefined) {
     const likely = 'somebody is waited for who cannot answer, and no deadline ends the wait'
     throw new Mismatch({ likely, ...advice, expected, got: 'no answer', repeat })
   }
-  if (!answer.ok) await expectPrimaryAlive(program, advice)
   if (!answer.ok || (answer.status !== 204 && answer.status !== 503)) {
     throw new Mismatch({ ...advice, expected, got: describeAnswer(answer), repeat })
   }

@@ -42,7 +42,8 @@ export class Scene implements AsyncDisposable {
     const { id } = await this.program.killOneWorker(worker)
     const isGone = (): true | undefined =>
       this.program.workers.some((one) => one.id === id && one.state === 'gone') || undefined
-    await this.program.until(isGone, { within: seconds(5) })
+    // A primary that ends of it is for the check to judge.
+    await this.program.until(() => isGone() ?? this.program.ended, { within: seconds(5), alive: false })
   }
 
   /** The worker that is forked after this one, the newest up to now, has died. It need not have begun to run. */
