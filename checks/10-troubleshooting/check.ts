@@ -12,10 +12,11 @@ import {
   expect,
   giveNextForks,
   hang,
-  heapOf,
+  heapGrowth,
   holds,
   isLoopback,
   isReachableOffLoopback,
+  jsonLine,
   jsonOf,
   keepAsking,
   keptConnection,
@@ -27,6 +28,7 @@ import {
   patientNow,
   pause,
   refusesOddRequests,
+  requestLine,
   seconds,
   servesPages,
   sideBySide,
@@ -37,6 +39,7 @@ import {
   workersUnderLoad,
   type Answer,
   type Hit,
+  type JsonLine,
   type NoAnswer,
   type Program,
   type Worker,
@@ -76,12 +79,13 @@ check('each request leaves one line of JSON, with the id that its answer carries
     const { method = '', path = '', status = 0 } = asked[index] ?? {}
     const sent = `Check_${index}-${'i'.repeat(index === 1 ? 120 : 3)}`
     isEchoed(program, answer, sent)
-    const { line, text } = await lineFor(program, path, answer)
+    const advice = { read, repeat: program.commandWith(path, method) }
+    const { line, text } = await requestLine(program, path, advice)
     const { worker, pid } = answer.servedBy ?? {}
     const due = { pid, worker, requestId: sent, method, url: path, status }
     for (const [name, value] of Object.entries(due)) {
       holds(line[name] === value, {
-        ...(await adviceFor(program, path)),
+        ...advice,
         expected: `the line of ${method} ${path} has "${name}": ${JSON.stringify(value)}`,
         got: text,
       })
@@ -91,7 +95,7 @@ check('each request leaves one line of JSON, with the id that its answer carries
 })
 
 /** What has no one value: when, how long, how grave. */
-function looksRight(program: Program, line: Line, text: string, path: string): void {
+function looksRight(program: Program, line: JsonLine, text: string, path: string): void {
   const { time, level, ms } = line
   const at = typeof time === 'string' ? Date.parse(time) : time
   const least = path.startsWith('/slow') ? 250 : 0
@@ -112,57 +116,6 @@ function looksRight(program: Program, line: Line, text: string, path: string): v
   })
 }
 
-type Line = Readonly<Record<string, unknown>>
-
-/** The one line that tells of this request; every path asked for here is its own. */
-async function lineFor(
-  program: Program,
-  path: string,
-  answer: Answer | undefined,
-): Promise<{ readonly line: Line; readonly text: string }> {
-  const quoted = JSON.stringify(path).slice(1, -1)
-  const about = (): readonly string[] =>
-    program.lines('stdout').filter((line) => line.includes(quoted) || line.includes(path))
-  await program.until(() => about()[0], { within: seconds(2) })
-  const advice = await adviceFor(program, path)
-  const [text, ...more] = about()
-  const elsewhere = program.lines('stderr').some((line) => line.includes(path))
-  holds(text !== undefined, {
-    ...advice,
-    got: elsewhere
-      ? 'it came on stderr'
-      : `no line on stdout holds ${path.slice(0, 80)}; ${answer === undefined ? 'there was no answer' : `the answer was ${answer.status}`}`,
-  })
-  const line = parsed(text)
-  holds(line !== undefined, {
-    ...advice,
-    got: `no JSON: ${text.slice(0, 200)}`,
-    likely: 'the line is put together by hand, and something in it has to be escaped: JSON.stringify does',
-  })
-  holds(more.length === 0, {
-    ...advice,
-    got: `${1 + more.length} lines: ${[text, ...more].join(' | ').slice(0, 300)}`,
-  })
-  return { line, text: text.slice(0, 300) }
-}
-
-async function adviceFor(program: Program, path: string) {
-  return {
-    expected: `one line of JSON on stdout for ${path.slice(0, 80)}`,
-    read: 'logs-that-can-be-joined',
-    repeat: program.commandWith(path),
-  }
-}
-
-function parsed(text: string): Line | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Line) : undefined
-  } catch {
-    return undefined
-  }
-}
-
 function isEchoed(program: Program, answer: Answer, sent: string): void {
   const echoed = answer.headers['x-request-id']
   holds(echoed === sent, {
@@ -170,7 +123,7 @@ function isEchoed(program: Program, answer: Answer, sent: string): void {
     got: echoed === undefined ? 'no such header' : `x-request-id: ${String(echoed)}`,
     likely: echoed === undefined ? 'the answer is not told the id: response.setHeader' : undefined,
     read: 'logs-that-can-be-joined',
-    repeat: program.commandWith('/'),
+    repeat: program.commandWith('/').replace('curl', `curl -H 'x-request-id: ${sent}'`),
   })
 }
 
@@ -215,7 +168,7 @@ check('an id that is not safe is replaced by a fresh one, and reaches no line', 
             : `the answer has x-request-id: ${String(given).slice(0, 140)}`,
       },
     )
-    const { line, text } = await lineFor(program, path, answer)
+    const { line, text } = await requestLine(program, path, advice)
     holds(line.requestId === given && line.injected === undefined, {
       ...advice,
       expected: `the line has the id of the answer, ${given}`,
@@ -249,12 +202,12 @@ async function urlIsEscaped(program: Program): Promise<void> {
   using client = await openRaw(program.port)
   client.send(`GET ${path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`)
   await program.until(() => client.closed || undefined, { within: seconds(5) })
-  const { line, text } = await lineFor(program, path, undefined)
+  const advice = { read: 'ids-that-strangers-choose', repeat: program.command }
+  const { line, text } = await requestLine(program, path, advice)
   holds(line.url === path && line.injected === undefined, {
     expected: 'the line has the url as it came',
     got: text,
-    read: 'ids-that-strangers-choose',
-    repeat: program.command,
+    ...advice,
   })
 }
 
@@ -424,7 +377,9 @@ async function ticksAsDue(
   const ticks = (): readonly number[] =>
     program
       .eventsOf('line')
-      .flatMap(({ stream, text, at }) => (stream === 'stdout' && parsed(text)?.event === 'tick' ? [at] : []))
+      .flatMap(({ stream, text, at }) =>
+        stream === 'stdout' && jsonLine(text)?.event === 'tick' ? [at] : [],
+      )
   const expected = `a line { "event": "tick" } on stdout once a second, ${when}`
   const before = ticks().length
   const begun = await program.until(() => ticks()[before], { within: seconds(4) })
@@ -533,8 +488,8 @@ async function retiresTheLarge(): Promise<void> {
     likely:
       'another number than the resident set is looked at: the heap is a part of it, and buffers are outside the heap',
   })
-  await expect(program).toReplace({ ...large, lostAfter }, { within: seconds(5), read: advice.read })
   const results = await load.stop()
+  await expect(program).toReplace({ ...large, lostAfter }, { within: seconds(5), read: advice.read })
   holds(describeFailures(results) === '', {
     ...advice,
     expected: 'no request fails when a worker over MAX_RSS_MB goes',
@@ -559,21 +514,30 @@ async function grow(program: Program, worker: Worker, mebibytes: number): Promis
 
 check('memory does not grow with the requests', async () => {
   const workers = workersUnderLoad()
+  const read = 'a-worker-that-grows'
   const [program, reference] = await Promise.all([start({ workers, fresh: true }), startReference(workers)])
   await using _program = program
   await using _reference = reference
   const [yours, plain] = await Promise.all([
-    growth(program, [
-      '/',
-      '/anchor?name=leak-',
-      '/nowhere?leak=',
-      '/slow?ms=1&leak=',
-      '/',
-      '/render?visitor=leak-',
-      '/anchor?name=leak-',
-      '/?leak=',
-    ]),
-    growth(reference, ['/', '/', '/', '/', '/', '/render?visitor=leak-', '/', '/']),
+    heapGrowth(program, {
+      requests: REQUESTS,
+      read,
+      paths: [
+        '/',
+        '/anchor?name=leak-',
+        '/nowhere?leak=',
+        '/slow?ms=1&leak=',
+        '/',
+        '/render?visitor=leak-',
+        '/anchor?name=leak-',
+        '/?leak=',
+      ],
+    }),
+    heapGrowth(reference, {
+      requests: REQUESTS,
+      read,
+      paths: ['/', '/', '/', '/', '/', '/render?visitor=leak-', '/', '/'],
+    }),
   ])
   const mebibytes = (bytes: number): string => `${(bytes / 1024 ** 2).toFixed(1)} MiB`
   holds(yours <= plain + workers * 2 * 1024 ** 2, {
@@ -581,49 +545,12 @@ check('memory does not grow with the requests', async () => {
     got: `${mebibytes(yours)} more than before`,
     likely:
       'something is kept for each request and never let go: a Map without an end, a listener, a list for debugging',
-    read: 'a-worker-that-grows',
+    read,
     repeat: program.command,
   })
 })
 
 const REQUESTS = 2_000
-
-/** By how many bytes the heaps of all workers have grown after so many requests, in turns of these. */
-async function growth(program: Program, paths: readonly string[]): Promise<number> {
-  let count = 0
-  const ask = async (requests: number): Promise<void> => {
-    const end = count + requests
-    const client = async (): Promise<void> => {
-      while (count < end) {
-        count += 1
-        const path = paths[count % paths.length] ?? '/'
-        const answer = await program.fetch(path.endsWith('/') ? path : `${path}${count}`, {
-          headers: { 'x-request-id': `leak-${count}` },
-        })
-        if (!answer.ok) await program.mustBeAlive()
-      }
-    }
-    await Promise.all(Array.from({ length: 8 }, client))
-    await program.quiet(150)
-  }
-  const held = async (): Promise<number> => {
-    const heaps = await Promise.all(program.listening.map((worker) => heapOf(program, worker)))
-    return heaps.reduce((sum, heap) => sum + (heap === undefined ? 0 : heap.heapUsed + heap.external), 0)
-  }
-  await ask(REQUESTS / 4)
-  const pids = String(program.listening.map(({ pid }) => pid))
-  const before = await held()
-  await ask(REQUESTS)
-  const after = await held()
-  holds(pids === String(program.listening.map(({ pid }) => pid)), {
-    expected: `the same workers answer ${REQUESTS} requests`,
-    got: 'some were replaced meanwhile',
-    likely: 'they grow so fast that they are retired, or they crash',
-    read: 'a-worker-that-grows',
-    repeat: program.command,
-  })
-  return after - before
-}
 
 check('the inspector of a worker opens on loopback, for the one who asks', async () => {
   await using program = await start({ fresh: true })
@@ -678,27 +605,31 @@ check('the admin lists, retires and reloads, on loopback', async () => {
     read,
     repeat: program.command,
   })
-  const slow = keepAsking(program.port, '/slow?ms=300', { clients: 4 })
+  const load = keepAsking(program.port, '/slow?ms=300', { clients: 4 })
   const lostAfter = program.events.at(-1)?.seq ?? 0
   await program.get(`/workers/${first?.id}/retire`, { method: 'POST', admin: true, status: 202, read })
-  if (first !== undefined)
-    await expect(program).toReplace({ ...first, lostAfter }, { within: seconds(8), read })
   await areGone(program, [first], 'a retired worker ends')
+  const retired = await load.stop()
+  if (first !== undefined)
+    await expect(program).toReplace({ ...first, lostAfter }, { within: seconds(5), read })
   await program.get('/workers/99999/retire', { method: 'POST', admin: true, status: 404, read })
   // A reload whose first new worker does not come up changes nothing.
   const old = program.listening
+  const forked = program.workers.length
   await killNextFork(program)
   await program.get('/reload', { method: 'POST', admin: true, status: 202, read })
-  await program.quiet(seconds(1.2))
+  await program.until(() => program.workers[forked]?.state === 'gone' || undefined, { within: seconds(5) })
+  await program.quiet(500)
   holds(
-    old.every((worker) => !isGone(program, worker)),
+    old.every((worker) => program.listening.some(({ id }) => id === worker.id)),
     {
-      expected: 'a reload whose first new worker dies at once ends, and the old workers stay',
-      got: 'an old worker is gone',
+      expected: 'a reload whose first new worker dies at once ends, and the old workers go on',
+      got: 'an old worker is gone, or drains',
       read,
       repeat: program.command,
     },
   )
+  const more = keepAsking(program.port, '/slow?ms=300', { clients: 4 })
   await program.get('/reload', { method: 'POST', admin: true, status: 202, read })
   await program.get('/reload', {
     method: 'POST',
@@ -708,7 +639,7 @@ check('the admin lists, retires and reloads, on loopback', async () => {
     expected: 'POST /reload answers 409 while a reload runs',
   })
   await areGone(program, old, 'a reload replaces every worker')
-  const results = await slow.stop()
+  const results = [...retired, ...(await more.stop())]
   holds(describeFailures(results) === '', {
     expected: 'no request fails when a worker is retired or all are reloaded',
     got: `${describeFailures(results)} of ${results.length} requests`,
@@ -863,25 +794,26 @@ check('SIGTERM ends what was begun, and nothing lasts longer than SHUTDOWN_MS', 
 })
 
 async function drains(): Promise<void> {
-  await using program = await start({ workers: 2, fresh: true, env: { SHUTDOWN_MS: '9000' } })
+  const env = { SHUTDOWN_MS: '9000' }
+  await using program = await start({ workers: 2, fresh: true, watchRequests: true, env })
   const read = 'the-end-of-the-program'
   const advice = { read, repeat: program.command }
   using kept = keptConnection()
   await program.get('/', { agent: kept.agent, read })
   const slow = Array.from({ length: 6 }, () => openRequest(program.port, '/slow?ms=2000').end())
-  await pause(300)
+  await areBegun(program, slow.length)
   await program.signal('SIGTERM')
   const closed = await program.eventually(
     async () => {
-      const answer = await probe(program, '/readyz')
-      return !(answer.ok && answer.status === 200) || undefined
+      const [page, probed] = await Promise.all([program.fetch('/'), probe(program, '/readyz')])
+      return (!page.ok && !(probed.ok && probed.status === 200)) || undefined
     },
     { within: seconds(1) },
   )
   holds(closed === true, {
     ...advice,
-    expected: 'within 1 s of SIGTERM, /readyz answers 503 or nobody takes connections any more',
-    got: '/readyz answers 200',
+    expected: 'within 1 s of SIGTERM no new connection is taken, and nobody calls the program ready',
+    got: 'a fresh connection is answered, or /readyz answers 200',
   })
   await Promise.all(slow.map((request) => request.untilOver()))
   const whole = slow.filter((request) => request.over && request.head?.status === 200).length
@@ -890,28 +822,26 @@ async function drains(): Promise<void> {
     expected: 'requests in flight at SIGTERM are answered',
     got: `${whole} of ${slow.length} were`,
   })
-  await expect(program).toEnd({
-    within: seconds(4),
-    code: 0,
-    read,
-    likely: 'a connection that is idle holds the end: it has to be closed',
-  })
+  const likely = 'a connection that is idle holds the end: it has to be closed'
+  await expect(program).toEnd({ within: seconds(4), code: 0, read, likely })
   await expect(program).toLeaveNoProcess({ within: seconds(5), read })
 }
 
 async function cuts(): Promise<void> {
-  await using program = await start({ workers: 2, fresh: true, env: { SHUTDOWN_MS: '1000' } })
+  const env = { SHUTDOWN_MS: '1000' }
+  await using program = await start({ workers: 2, fresh: true, watchRequests: true, env })
   const read = 'the-end-of-the-program'
-  using endless = openRequest(program.port, '/slow?ms=600000').end()
-  await pause(300)
+  using _endless = openRequest(program.port, '/slow?ms=600000').end()
+  await areBegun(program, 1)
   await program.signal('SIGTERM')
   await program.signal('SIGTERM')
-  await expect(program).toEnd({
-    within: seconds(4),
-    code: 1,
-    read,
-    likely: 'a request that never ends holds the drain, and nothing bounds it',
-  })
+  const likely = 'a request that never ends holds the drain, and nothing bounds it'
+  await expect(program).toEnd({ within: seconds(4), code: 1, read, likely })
   await expect(program).toLeaveNoProcess({ within: seconds(5), read })
-  void endless.failure
+}
+
+/** So many slow requests have come to workers. */
+async function areBegun(program: Program, count: number): Promise<void> {
+  const begun = (): number => program.eventsOf('request').filter(({ url }) => url.startsWith('/slow')).length
+  await program.until(() => begun() >= count || undefined, { within: seconds(5) })
 }
