@@ -276,6 +276,34 @@ async function isPrompt(
   })
 }
 
+check('the inspector of a worker opens on loopback, for the one who asks', async () => {
+  await using program = await start({ fresh: true })
+  const read = 'a-debugger-on-a-live-worker'
+  for (const worker of program.listening) {
+    const path = `/workers/${worker.id}/inspect`
+    const advice = { read, repeat: program.commandWith(path, 'POST', '9000') }
+    const { url } = await program.getJson(path, { method: 'POST', admin: true, ...advice })
+    const expected = `POST ${path} answers { url } of the inspector of worker ${worker.id}, ws://127.0.0.1:…`
+    holds(typeof url === 'string', { ...advice, expected, got: `url is ${JSON.stringify(url)}` })
+    const pid = await evaluateAt(url.replace('0.0.0.0', '127.0.0.1'), 'process.pid')
+    holds(pid.ok && pid.value === worker.pid, {
+      ...advice,
+      expected,
+      got: `${url}: ${pid.ok ? (pid.value === undefined ? 'no process' : `the inspector of process ${JSON.stringify(pid.value)}, and worker ${worker.id} is ${worker.pid}`) : pid.why}`,
+    })
+    const port = Number(new URL(url).port)
+    const addresses = addressesOf(program, port).filter((address) => !isLoopback(address))
+    holds(addresses.length === 0 && (await isReachableOffLoopback(port)) !== true, {
+      ...advice,
+      expected:
+        'the inspector listens on loopback only: whoever reaches it runs what they like in the process',
+      got: `it listens on ${addresses.join(', ') || 'other addresses, too'}`,
+      likely: 'the host is 0.0.0.0, or empty',
+    })
+  }
+  await program.get('/workers/99999/inspect', { method: 'POST', admin: true, status: 404, read })
+})
+
 /** What takes time, but not much of the machine. */
 const stories = sideBySide({
   ready: tellsReadiness,
@@ -551,34 +579,6 @@ check('memory does not grow with the requests', async () => {
 })
 
 const REQUESTS = 2_000
-
-check('the inspector of a worker opens on loopback, for the one who asks', async () => {
-  await using program = await start({ fresh: true })
-  const read = 'a-debugger-on-a-live-worker'
-  for (const worker of program.listening) {
-    const path = `/workers/${worker.id}/inspect`
-    const advice = { read, repeat: program.commandWith(path, 'POST', '9000') }
-    const { url } = await program.getJson(path, { method: 'POST', admin: true, ...advice })
-    const expected = `POST ${path} answers { url } of the inspector of worker ${worker.id}, ws://127.0.0.1:…`
-    holds(typeof url === 'string', { ...advice, expected, got: `url is ${JSON.stringify(url)}` })
-    const pid = await evaluateAt(url.replace('0.0.0.0', '127.0.0.1'), 'process.pid')
-    holds(pid.ok && pid.value === worker.pid, {
-      ...advice,
-      expected,
-      got: `${url}: ${pid.ok ? (pid.value === undefined ? 'no process' : `the inspector of process ${JSON.stringify(pid.value)}, and worker ${worker.id} is ${worker.pid}`) : pid.why}`,
-    })
-    const port = Number(new URL(url).port)
-    const addresses = addressesOf(program, port).filter((address) => !isLoopback(address))
-    holds(addresses.length === 0 && (await isReachableOffLoopback(port)) !== true, {
-      ...advice,
-      expected:
-        'the inspector listens on loopback only: whoever reaches it runs what they like in the process',
-      got: `it listens on ${addresses.join(', ') || 'other addresses, too'}`,
-      likely: 'the host is 0.0.0.0, or empty',
-    })
-  }
-  await program.get('/workers/99999/inspect', { method: 'POST', admin: true, status: 404, read })
-})
 
 check('the admin lists, retires and reloads, on loopback', async () => {
   await using program = await start({ fresh: true, workers: 2 })
