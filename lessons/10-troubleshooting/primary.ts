@@ -11,7 +11,7 @@ const bootBudget = 5
 
 /** What a worker tells its primary. */
 interface FromWorker {
-  readonly type: 'beat' | 'draining'
+  readonly type: 'beat' | 'leaving'
   readonly rss?: number
 }
 
@@ -48,8 +48,8 @@ export function lead(): void {
     if (member === undefined) return
     if (message?.type === 'beat') {
       if (heard(member, message.rss) === 'too big') kill(member)
-    } else if (message?.type === 'draining' && member.state !== 'draining') {
-      // It crashed, or somebody told it to go: the deadline and the replacement are the primary's part.
+    } else if (message?.type === 'leaving' && member.state !== 'draining') {
+      // It crashed, or somebody told it to go: how it goes, and what comes after, is the primary's part.
       letGo(member)
       setTimeout(refill, pauseBeforeFork())
     }

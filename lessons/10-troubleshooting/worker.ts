@@ -15,7 +15,7 @@ type Route = (query: URLSearchParams, response: ServerResponse) => void
 
 /** What the primary tells a worker. */
 interface FromPrimary {
-  readonly type: 'ready' | 'open-inspector' | 'close-inspector'
+  readonly type: 'ready' | 'drain' | 'open-inspector' | 'close-inspector'
   readonly ready?: boolean
 }
 
@@ -28,6 +28,7 @@ const silentMs = 500
 export function work(): void {
   let ready = false
   let draining = false
+  let exitCode = 0
   /** Answers under way, by the id of their request. */
   const open = new Map<string, ServerResponse>()
   /** Connections that have not asked for anything yet: Node does not count these as idle. */
@@ -68,31 +69,38 @@ export function work(): void {
     socket.once('close', () => silent.delete(socket))
   })
 
-  /** Ends what was begun, takes nothing new, and exits with this code. The deadline is the primary's. */
-  function drain(code: number): void {
+  /** Asks to be drained: only the primary can stop handing over connections before this worker stops taking them. */
+  function leave(code: number): void {
+    exitCode ||= code
+    process.send?.({ type: 'leaving' }, undefined, undefined, () => {})
+  }
+
+  /** What `disconnect()` does not see to: Node closes the server, and waits for every connection. */
+  function drain(): void {
     if (draining) return
     draining = true
-    process.send?.({ type: 'draining' }, undefined, undefined, () => {})
     for (const response of open.values()) if (!response.headersSent) response.setHeader('connection', 'close')
-    server.close(() => process.exit(code))
     setTimeout(() => {
       for (const socket of silent) socket.destroy()
     }, silentMs)
   }
 
-  process.on('SIGTERM', () => drain(0))
+  process.on('SIGTERM', () => leave(0))
   // Ctrl-C reaches the whole group. The primary gets it too, and decides.
   process.on('SIGINT', () => {})
   // What a caught exception has left behind is unknown: end what was begun, and go. Rejections come here, too.
   process.on('uncaughtException', (error) => {
     log('fatal', { error: error instanceof Error ? error.stack : String(error) })
-    drain(1)
+    leave(1)
   })
   process.on('message', (message: FromPrimary | null) => {
     if (message?.type === 'ready') ready = message.ready === true
+    else if (message?.type === 'drain') drain()
     else if (message?.type === 'open-inspector') openInspector()
     else if (message?.type === 'close-inspector') closeInspector()
   })
+  // All connections have ended; or the primary has gone, and nobody would tell this worker anything any more.
+  process.on('disconnect', () => process.exit(exitCode))
 
   // The primary binds the port, but the error arrives here, in the worker that asked for it.
   server.on('error', () => process.exit(cannotListen))

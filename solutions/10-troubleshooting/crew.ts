@@ -42,12 +42,18 @@ export function recruit(spare = false): Member {
   return member
 }
 
-/** Lets a worker finish what it has begun, and no longer than SHUTDOWN_MS. Again: changes nothing. */
+/**
+ * Lets a worker finish what it has begun, and no longer than SHUTDOWN_MS. Again: changes nothing. It is begun here and
+ * not in the worker: `disconnect()` first of all stops the primary from handing it connections. A worker that closes
+ * its server and exits by itself takes the one with it that is just on its way, and that client waits for ever.
+ */
 export function drain(member: Member): void {
   if (member.state === 'draining') return
+  // One that still boots has no listener for the signal yet, and nothing to drain.
+  if (member.state === 'starting') member.worker.process.kill('SIGTERM')
   member.state = 'draining'
-  // A worker that serves drains at this signal. One that still boots has no listener yet, and nothing to drain.
-  member.worker.process.kill('SIGTERM')
+  member.worker.send({ type: 'drain' }, () => {})
+  member.worker.disconnect()
   const deadline = setTimeout(() => kill(member), shutdownMs)
   void member.gone.then(() => clearTimeout(deadline))
 }

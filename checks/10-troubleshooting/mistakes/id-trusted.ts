@@ -60,8 +60,10 @@ function recruit(spare = false): Member {
 
 function drain(member: Member): void {
   if (member.state === 'draining') return
+  if (member.state === 'starting') member.worker.process.kill('SIGTERM')
   member.state = 'draining'
-  member.worker.process.kill('SIGTERM')
+  member.worker.send({ type: 'drain' }, () => {})
+  member.worker.disconnect()
   const deadline = setTimeout(() => kill(member), shutdownMs)
   void member.gone.then(() => clearTimeout(deadline))
 }
@@ -81,7 +83,7 @@ function listening(): Member[] {
 const bootBudget = 5
 
 interface FromWorker {
-  readonly type: 'beat' | 'draining'
+  readonly type: 'beat' | 'leaving'
   readonly rss?: number
 }
 
@@ -117,7 +119,7 @@ function lead(): void {
     if (member === undefined) return
     if (message?.type === 'beat') {
       if (heard(member, message.rss) === 'too big') void replace(member)
-    } else if (message?.type === 'draining' && member.state !== 'draining') {
+    } else if (message?.type === 'leaving' && member.state !== 'draining') {
       letGo(member)
       setTimeout(refill, pauseBeforeFork())
     }
@@ -343,7 +345,7 @@ function closeInspector(): void {
 type Route = (query: URLSearchParams, response: ServerResponse) => void
 
 interface FromPrimary {
-  readonly type: 'ready' | 'open-inspector' | 'close-inspector'
+  readonly type: 'ready' | 'drain' | 'open-inspector' | 'close-inspector'
   readonly ready?: boolean
 }
 
@@ -354,6 +356,7 @@ const silentMs = 500
 function work(): void {
   let ready = false
   let draining = false
+  let exitCode = 0
   const open = new Set<ServerResponse>()
   const silent = new Set<Socket>()
 
@@ -392,28 +395,33 @@ function work(): void {
     socket.once('close', () => silent.delete(socket))
   })
 
-  function drain(code: number): void {
+  function leave(code: number): void {
+    exitCode ||= code
+    process.send?.({ type: 'leaving' }, undefined, undefined, () => {})
+  }
+
+  function drain(): void {
     if (draining) return
     draining = true
-    process.send?.({ type: 'draining' }, undefined, undefined, () => {})
     for (const response of open) if (!response.headersSent) response.setHeader('connection', 'close')
-    server.close(() => process.exit(code))
     setTimeout(() => {
       for (const socket of silent) socket.destroy()
     }, silentMs)
   }
 
-  process.on('SIGTERM', () => drain(0))
+  process.on('SIGTERM', () => leave(0))
   process.on('SIGINT', () => {})
   process.on('uncaughtException', (error) => {
     log('fatal', { error: error instanceof Error ? error.stack : String(error) })
-    drain(1)
+    leave(1)
   })
   process.on('message', (message: FromPrimary | null) => {
     if (message?.type === 'ready') ready = message.ready === true
+    else if (message?.type === 'drain') drain()
     else if (message?.type === 'open-inspector') openInspector()
     else if (message?.type === 'close-inspector') closeInspector()
   })
+  process.on('disconnect', () => process.exit(exitCode))
   server.on('error', () => process.exit(cannotListen))
   server.listen(port, beat)
 }

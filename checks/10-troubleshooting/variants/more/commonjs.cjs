@@ -43,8 +43,10 @@ function recruit(spare = false) {
 }
 function drain(member) {
   if (member.state === 'draining') return
+  if (member.state === 'starting') member.worker.process.kill('SIGTERM')
   member.state = 'draining'
-  member.worker.process.kill('SIGTERM')
+  member.worker.send({ type: 'drain' }, () => {})
+  member.worker.disconnect()
   const deadline = setTimeout(() => kill(member), shutdownMs)
   void member.gone.then(() => clearTimeout(deadline))
 }
@@ -87,7 +89,7 @@ function lead() {
     if (member === void 0) return
     if (message?.type === 'beat') {
       if (heard(member, message.rss) === 'too big') void replace(member)
-    } else if (message?.type === 'draining' && member.state !== 'draining') {
+    } else if (message?.type === 'leaving' && member.state !== 'draining') {
       letGo(member)
       setTimeout(refill, pauseBeforeFork())
     }
@@ -284,6 +286,7 @@ const silentMs = 500
 function work() {
   let ready = false
   let draining = false
+  let exitCode = 0
   const open = /* @__PURE__ */ new Set()
   const silent = /* @__PURE__ */ new Set()
   const routes = /* @__PURE__ */ new Map([
@@ -318,27 +321,31 @@ function work() {
     silent.add(socket)
     socket.once('close', () => silent.delete(socket))
   })
-  function drain2(code) {
+  function leave(code) {
+    exitCode ||= code
+    process.send?.({ type: 'leaving' }, void 0, void 0, () => {})
+  }
+  function drain2() {
     if (draining) return
     draining = true
-    process.send?.({ type: 'draining' }, void 0, void 0, () => {})
     for (const response of open) if (!response.headersSent) response.setHeader('connection', 'close')
-    server.close(() => process.exit(code))
     setTimeout(() => {
       for (const socket of silent) socket.destroy()
     }, silentMs)
   }
-  process.on('SIGTERM', () => drain2(0))
+  process.on('SIGTERM', () => leave(0))
   process.on('SIGINT', () => {})
   process.on('uncaughtException', (error) => {
     log('fatal', { error: error instanceof Error ? error.stack : String(error) })
-    drain2(1)
+    leave(1)
   })
   process.on('message', (message) => {
     if (message?.type === 'ready') ready = message.ready === true
+    else if (message?.type === 'drain') drain2()
     else if (message?.type === 'open-inspector') openInspector()
     else if (message?.type === 'close-inspector') closeInspector()
   })
+  process.on('disconnect', () => process.exit(exitCode))
   server.on('error', () => process.exit(cannotListen))
   server.listen(port, beat)
 }
