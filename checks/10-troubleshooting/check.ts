@@ -457,7 +457,7 @@ async function findsTheHung(): Promise<void> {
     })
   }
   holds(!isGone(program, busy), {
-    expected: `a worker whose event loop turns after every ${HANG * 0.35} ms is left alone, with HANG_MS=${HANG}`,
+    expected: `a worker whose event loop turns after every ${HANG * 0.4} ms is left alone, with HANG_MS=${HANG}`,
     got: 'it was ended',
     likely: 'one missed sign of life is taken for a hang, or the sum of pauses for one pause',
     read,
@@ -478,11 +478,11 @@ async function findsTheHung(): Promise<void> {
   await expect(program).toReplace({ ...booting, lostAfter }, { within: seconds(5), read })
 }
 
-/** Busy for a third of HANG_MS at a time, again and again; in between its event loop turns once. */
+/** Busy for two fifths of HANG_MS at a time, again and again; in between its event loop turns once. */
 async function bursts(program: Program, { pid }: Worker): Promise<void> {
   const end = patientNow() + HANG * 2.3
   while (patientNow() < end) {
-    await program.tell(pid, { do: 'block', ms: HANG * 0.35 })
+    await program.tell(pid, { do: 'block', ms: HANG * 0.4 })
     await program.environment(pid)
   }
 }

@@ -225,7 +225,7 @@ function endWhenAllAreGone(): void {
 }
 
 const beatMs = Math.max(hangMs / 8, 5)
-const silentLooksOfTheHung = 2
+const silentLooksOfTheHung = 3
 const looksToBoot = Math.ceil(10_000 / beatMs)
 
 function beat(): void {
