@@ -1,5 +1,7 @@
 /** `#harness`: all that a check may use. */
 
+export { giveOrder, keepsAdminToLoopback, opensAdmin } from './admin.ts'
+export { leave, lists, neverMoreThan, reaches } from './crew.ts'
 export { expectPromptBesideReports } from './beside-reports.ts'
 export { check, holds, note, skip } from './check.ts'
 export { endsOnSigterm, refusesOddRequests, servesPages } from './contract.ts'
@@ -29,7 +31,7 @@ export {
 } from './faults.ts'
 export { beginOnEach, type InFlight } from './in-flight.ts'
 export { untilListed, workersListed, type ListedWorker } from './listed.ts'
-export { lifecycleSeen, lifecycleTold, mostAlive, type LifecycleEvent } from './lifecycle.ts'
+export { lifecycleDifference, lifecycleSeen, lifecycleTold, mostAlive } from './lifecycle.ts'
 export { addressesOf, isLoopback, isReachableOffLoopback } from './loopback.ts'
 export { occupy, partAnsweredBy, type Occupied } from './occupied.ts'
 export { askRaw, fieldsOf, valuesOf, type Fields } from './raw-request.ts'
