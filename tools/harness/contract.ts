@@ -120,3 +120,17 @@ export async function endsOnSigterm(program: Program, read: string): Promise<voi
     likely: 'a worker ignores that its primary has gone, or a child process is detached',
   })
 }
+
+/** No process of it has ended since its start, whatever it met. */
+export async function expectNoDeath(program: Program, read: string, likely: string): Promise<void> {
+  await program.mustBeAlive()
+  const gone = program.workers.filter((worker) => worker.state === 'gone').length
+  if (gone === 0) return
+  throw new Mismatch({
+    expected: 'no request, and no trouble of what it depends on, ends a process',
+    got: `${gone} ${gone === 1 ? 'worker' : 'workers'} died`,
+    likely,
+    read,
+    repeat: program.command,
+  })
+}

@@ -22,6 +22,12 @@ export interface StartOptions {
   readonly watchRequests?: boolean
   /** What is printed comes from the primary alone: what workers print on its streams goes nowhere. */
   readonly muteWorkers?: boolean
+  /** DATA_DIR; a folder of its own that is not there yet unless told. */
+  readonly dataDir?: string
+  /** REDIS_URL; unset unless told. */
+  readonly redis?: string
+  /** `Math.random` gives the same numbers in each process that is started so, run after run. */
+  readonly randomSeed?: number
 }
 
 /** The user's settings that would change what a program does, or what it prints. */
@@ -47,8 +53,13 @@ export function planFor(root: string, file: string, options: StartOptions = {}):
     recordMessages,
     watchRequests,
     muteWorkers,
+    dataDir,
+    redis,
+    randomSeed,
   } = options
-  const node = [process.execPath, '--import', 'tsx', relativeFile(root, file)]
+  // An option of V8, which workers inherit with the others.
+  const seed = randomSeed === undefined ? [] : [`--random-seed=${randomSeed}`]
+  const node = [process.execPath, ...seed, '--import', 'tsx', relativeFile(root, file)]
   const observerOptions = {
     ...(holdListen !== undefined && { holdListen }),
     ...(countMessages && { countMessages }),
@@ -62,21 +73,29 @@ export function planFor(root: string, file: string, options: StartOptions = {}):
     env: {
       ...inheritedEnvironment(),
       ...(workers === undefined ? {} : { WORKERS: String(workers) }),
+      ...(redis === undefined ? {} : { REDIS_URL: redis }),
       ...env,
       EVERY_CORE_CACHE: join(root, '.workshop', 'cache'),
       ...(Object.keys(observerOptions).length > 0 && { EVERY_CORE_OPTIONS: JSON.stringify(observerOptions) }),
     },
     ...(port !== undefined && { port }),
+    ...(dataDir !== undefined && { dataDir }),
   }
 }
 
 /** A shell command that a person can paste to start the same program. */
 export function shellCommand(root: string, file: string, options: StartOptions = {}): string {
-  const { workers, env = {}, core } = options
-  const settings = { ...(workers !== undefined && { WORKERS: String(workers) }), ...env, PORT: '8000' }
+  const { workers, env = {}, core, redis, randomSeed } = options
+  const settings = {
+    ...(workers !== undefined && { WORKERS: String(workers) }),
+    ...(redis !== undefined && { REDIS_URL: 'redis://127.0.0.1:6379' }),
+    ...env,
+    PORT: '8000',
+  }
   const words = Object.entries(settings).map(([name, value]) => `${name}=${quoted(value)}`)
   if (core !== undefined) words.push(`taskset -c ${core}`)
-  return [...words, 'node --import tsx', quoted(relativeFile(root, file))].join(' ')
+  const node = randomSeed === undefined ? 'node' : `node --random-seed=${randomSeed}`
+  return [...words, node, '--import tsx', quoted(relativeFile(root, file))].join(' ')
 }
 
 function relativeFile(root: string, file: string): string {
