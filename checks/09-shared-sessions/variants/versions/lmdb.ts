@@ -69,8 +69,8 @@ function possible(id: string): boolean {
 function refuseStrangeFile(file: string): void {
   if (!existsSync(file)) return
   const handle = openSync(file, 'r')
-  const head = Buffer.alloc(20)
+  const head = Buffer.alloc(28)
   const length = readSync(handle, head)
   closeSync(handle)
-  if (length > 0 && head.readUInt32LE(16) !== 0xbeefc0de) throw new Error(`${file} is no file of LMDB`)
+  if (length > 0 && head.readUInt32LE(24) !== 0xbeefc0de) throw new Error(`${file} is no file of LMDB`)
 }
