@@ -49,8 +49,7 @@ check('a session holds on every worker', async () => {
 async function holdsOnEveryWorker(program: Program): Promise<void> {
   const read = 'why-sessions-break'
   const guest = await logIn(program, 'ada', { read })
-  const { cookie: header } = guest
-  const cookie = `theme=dark; xsid=nonsense; ${header}; lang=en`
+  const cookie = `theme=dark; xsid=nonsense; ${guest.cookie}; lang=en`
   const answers = await meetEveryWorker(program, '/me', { headers: { cookie }, read })
   const strange = answers.find((answer) => answer.status !== 200)
   holds(strange === undefined, {
@@ -58,15 +57,6 @@ async function holdsOnEveryWorker(program: Program): Promise<void> {
     got: `POST /login gave a cookie, and GET /me with it was answered by some workers with 200 and by others with ${strange?.status}`,
     likely: 'each worker keeps its sessions in its own memory: the next connection may meet another worker',
     read,
-    repeat: commandWithSession(program),
-  })
-  const visits = await guest.visits({ read })
-  // More than that is for the check that counts: a call that got no answer here may have counted.
-  holds(visits > answers.length, {
-    expected: `visits counts every call of /me, over all workers: ${answers.length + 1} by now`,
-    got: `${visits}`,
-    likely: 'each worker counts on its own copy, or writes back what another has changed meanwhile',
-    read: 'read-modify-write',
     repeat: commandWithSession(program),
   })
 }
@@ -480,6 +470,8 @@ async function refusesBrokenStores(): Promise<void> {
   await logIn(program, 'ada', { read: 'fail-loudly' })
   await program.signal('SIGTERM')
   await expect(program).toEnd({ within: seconds(10), read: 'the-end-of-the-program' })
+  // A worker that lives on for a moment has the file in its memory, and could write it whole again.
+  await expect(program).toLeaveNoProcess({ within: seconds(10), read: 'the-end-of-the-program' })
   const folder = program.identity.dataDir
   // In this order, since the second finds no more files.
   if (spoilFiles(folder) > 0) {
