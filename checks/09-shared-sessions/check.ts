@@ -51,11 +51,14 @@ async function holdsOnEveryWorker(program: Program): Promise<void> {
   const guest = await logIn(program, 'ada', { read })
   const cookie = `theme=dark; xsid=nonsense; ${guest.cookie}; lang=en`
   const answers = await meetEveryWorker(program, '/me', { headers: { cookie }, read })
-  const strange = answers.find((answer) => answer.status !== 200)
-  holds(strange === undefined, {
+  const failures = describeFailures(answers)
+  const nobody = answers.every((answer) => answer.status !== 200)
+  holds(failures === '', {
     expected: 'a session that one worker has begun holds on all of them',
-    got: `POST /login gave a cookie, and GET /me with it was answered by some workers with 200 and by others with ${strange?.status}`,
-    likely: 'each worker keeps its sessions in its own memory: the next connection may meet another worker',
+    got: `POST /login gave a cookie; of ${answers.length} answers to GET /me with it: ${failures}`,
+    likely: nobody
+      ? 'the cookie sid is not found among other cookies, or the session is not kept at all'
+      : 'each worker keeps its sessions in its own memory: the next connection may meet another worker',
     read,
     repeat: commandWithSession(program),
   })
@@ -204,14 +207,16 @@ async function rotates(program: Program): Promise<void> {
 check('an id has 128 random bits', async () => {
   const read = 'ids-that-nobody-can-guess'
   const advice = { expected: 'ids of 128 random bits or more, from node:crypto', read }
-  const [ids, first, second] = await Promise.all([idsOfMany(), idsWithSeed(), idsWithSeed()])
+  const [{ ids, repeat }, first, second] = await Promise.all([idsOfMany(), idsWithSeed(), idsWithSeed()])
   holds(new Set(ids).size === ids.length, {
     ...advice,
+    repeat,
     got: `an id was given twice, among ${ids.length} logins of the same user`,
     likely: 'the id is made of the time, of a counter in each worker, or of too few random bits',
   })
   holds(!comeAgain(first, second), {
     ...advice,
+    repeat: repeat.replace('node --import', 'node --random-seed=1 --import'),
     got: 'ids that come again when the program starts again with the same seed for Math.random',
     likely:
       'they come from Math.random, whose next numbers can be computed from some before, or from a counter',
@@ -219,6 +224,7 @@ check('an id has 128 random bits', async () => {
   const bits = bitsOf(ids)
   holds(bits > 127, {
     ...advice,
+    repeat,
     got: `at most ${Math.ceil(bits)} bits that change from id to id, such as ${ids[0]?.slice(0, 60)}`,
     likely:
       bits > 121.5 && bits < 123
@@ -228,7 +234,7 @@ check('an id has 128 random bits', async () => {
 })
 
 /** Of one user, as many at a time as bring logins into the same millisecond. */
-async function idsOfMany(): Promise<readonly string[]> {
+async function idsOfMany(): Promise<{ readonly ids: readonly string[]; readonly repeat: string }> {
   await using program = await start({ workers: WORKERS })
   const ids: string[] = []
   const client = async (): Promise<void> => {
@@ -236,7 +242,7 @@ async function idsOfMany(): Promise<readonly string[]> {
       ids.push((await logIn(program, 'ada', { read: 'ids-that-nobody-can-guess' })).sid)
   }
   await Promise.all(Array.from({ length: 12 }, client))
-  return ids
+  return { ids, repeat: commandWithSession(program) }
 }
 
 /** One worker, one login after another: what is drawn from Math.random is drawn in the same order each time. */
