@@ -236,4 +236,16 @@ async function openSilent(port: number): Promise<Disposable> {
   const socket = connect(port, '127.0.0.1').on('error', () => {})
   await new Promise((resolve) => socket.once('connect', resolve).once('close', resolve))
   return { [Symbol.dispose]: () => void socket.destroy() }
+/** No process of it has ended since its start, whatever it met. */
+export async function expectNoDeath(program: Program, read: string, likely: string): Promise<void> {
+  await program.mustBeAlive()
+  const gone = program.workers.filter((worker) => worker.state === 'gone').length
+  if (gone === 0) return
+  throw new Mismatch({
+    expected: 'no request, and no trouble of what it depends on, ends a process',
+    got: `${gone} ${gone === 1 ? 'worker' : 'workers'} died`,
+    likely,
+    read,
+    repeat: program.command,
+  })
 }

@@ -27,6 +27,32 @@ export class InFlight implements Disposable {
     return request
   }
 
+  /** Each of these workers answers the one that it has begun; a Mismatch where it does not. */
+  async areAnswered(
+    program: Program,
+    workers: readonly Worker[],
+    { because, read }: { readonly because: string; readonly read: string },
+  ): Promise<void> {
+    await Promise.all(workers.map((worker) => this.of(worker).untilOver(seconds(20))))
+    for (const worker of workers) {
+      const { head, over, failure, text } = this.of(worker)
+      if (over && head?.status === 200) continue
+      await program.mustBeAlive()
+      throw new Mismatch({
+        expected: `worker ${worker.id} answers the request that it has begun: ${because}`,
+        got: over
+          ? `it answered ${head?.status} ${text.slice(0, 80)}`.trim()
+          : failure === undefined
+            ? 'no answer in 20 s'
+            : `the connection was cut (${failure})`,
+        likely:
+          'worker.kill(), a signal and process.exit() cut what is in flight; worker.disconnect() lets it end',
+        read,
+        repeat: program.command,
+      })
+    }
+  }
+
   [Symbol.dispose](): void {
     for (const client of this.#clients) client[Symbol.dispose]()
   }

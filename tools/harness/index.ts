@@ -1,8 +1,11 @@
 /** `#harness`: all that a check may use. */
 
+export { giveOrder, keepsAdminToLoopback, opensAdmin } from './admin.ts'
+export { leave, lists, neverMoreThan, reaches } from './crew.ts'
 export { expectPromptBesideReports } from './beside-reports.ts'
 export { check, holds, note, skip } from './check.ts'
 export { asksForTheDefaultPort, endsOnSigterm, refusesOddRequests, servesPages } from './contract.ts'
+export { endsOnSigterm, expectNoDeath, refusesOddRequests, servesPages } from './contract.ts'
 export {
   describeFailures,
   keepAsking,
@@ -29,7 +32,7 @@ export {
 } from './faults.ts'
 export { beginOnEach, type InFlight } from './in-flight.ts'
 export { untilListed, workersListed, type ListedWorker } from './listed.ts'
-export { lifecycleSeen, lifecycleTold, mostAlive, type LifecycleEvent } from './lifecycle.ts'
+export { lifecycleDifference, lifecycleSeen, lifecycleTold, mostAlive } from './lifecycle.ts'
 export { addressesOf, isLoopback, isReachableOffLoopback } from './loopback.ts'
 export { occupy, partAnsweredBy, type Occupied } from './occupied.ts'
 export { askRaw, fieldsOf, valuesOf, type Fields } from './raw-request.ts'
@@ -62,7 +65,11 @@ export { expectCost } from './cost.ts'
 export { startReference } from './reference.ts'
 export { keepsPaceInReload, reloadUnderLoad, type Reload } from './reload.ts'
 export type { Program } from './program.ts'
-export { freePort, shareOther, start } from './start.ts'
+export { freePort, freshFolder, shareOther, start } from './start.ts'
+export { commandWithSession, expectNoSession, Guest, logIn, sessionCookie } from './guests.ts'
+export { bitsOf, comeAgain } from './identifiers.ts'
+export { startRedis, type RedisServer } from './redis.ts'
+export { replaceByFolders, spoilFiles } from './data-folder.ts'
 export { workersUnderLoad } from './throughput.ts'
 export { median, quantile } from './share.ts'
 export { readExposition, type Exposition, type Sample } from './prometheus.ts'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { ProgramEvent } from './events.ts'
-import { lifecycleSeen, lifecycleTold, mostAlive } from './lifecycle.ts'
+import { lifecycleDifference, lifecycleSeen, lifecycleTold, mostAlive } from './lifecycle.ts'
 import type { LostWorker } from './workers.ts'
 
 let seq = 0
@@ -56,4 +56,41 @@ test('what was told of workers is found between other lines', () => {
     { event: 'fork', worker: 1, pid: 101 },
     { event: 'exit', worker: 1, pid: 101, code: 0, signal: null },
   ])
+})
+
+/** What is said of a program with these events and these lines. */
+const difference = (events: readonly ProgramEvent[], ...lines: readonly object[]) =>
+  lifecycleDifference({
+    events,
+    lines: (stream) => (stream === 'stdout' ? lines.map((line) => JSON.stringify(line)) : []),
+  })
+
+test('an event that was told once is well told, in any order and with more beside it', () => {
+  const fork = { event: 'fork', worker: 1, pid: 101, at: 'noon' }
+  const exit = { signal: 'SIGKILL', pid: 101, worker: 1, event: 'exit' }
+  expect(difference([forks(1), exits(1)], fork, exit)).toBeUndefined()
+})
+
+test('an event that was not told, told otherwise or told twice is found', () => {
+  const fork = { event: 'fork', worker: 1, pid: 101 }
+  expect(difference([forks(1)])?.got).toBe('no line tells of this fork')
+  expect(difference([forks(1)], { ...fork, worker: '1' })?.got).toContain('"worker":"1"')
+  expect(difference([forks(1)], fork, fork)?.got).toMatch(/^2 × /)
+})
+
+test('an event that was told though it never was is found', () => {
+  const fork = { event: 'fork', worker: 1, pid: 101 }
+  expect(difference([forks(1)], fork, { ...fork, event: 'online' })?.expected).toContain('did not emit')
+})
+
+test('one line is enough for a worker that listens on two addresses', () => {
+  const listens = (): ProgramEvent => ({
+    ...stamp(),
+    type: 'listening',
+    worker: 1,
+    workerPid: 101,
+    port: 1,
+    address: null,
+  })
+  expect(difference([listens(), listens()], { event: 'listening', worker: 1, pid: 101 })).toBeUndefined()
 })

@@ -12,15 +12,20 @@ import type { Program } from './program.ts'
 export async function meetEveryWorker(
   program: Program,
   path: string,
-  advice: { readonly within?: number; readonly likely?: string; readonly read: string },
+  advice: {
+    readonly within?: number
+    readonly likely?: string
+    readonly read: string
+    readonly headers?: Readonly<Record<string, string>>
+  },
 ): Promise<readonly Answer[]> {
   const wanted = program.listening.map((worker) => worker.pid)
-  const { within = seconds(10), likely, read } = advice
+  const { within = seconds(10), likely, read, headers = {} } = advice
   const answers: Answer[] = []
   let over = false
   const ask = async (url: string, keep: boolean): Promise<void> => {
     while (!over) {
-      const answer = await program.fetch(url)
+      const answer = await program.fetch(url, keep ? { headers } : {})
       if (answer.ok && keep) answers.push(answer)
       if (!answer.ok) await pause(20)
     }

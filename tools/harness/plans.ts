@@ -26,6 +26,12 @@ export interface StartOptions {
   readonly watchRequests?: boolean
   /** What is printed comes from the primary alone: what workers print on its streams goes nowhere. */
   readonly muteWorkers?: boolean
+  /** DATA_DIR; a folder of its own that is not there yet unless told. */
+  readonly dataDir?: string
+  /** REDIS_URL; unset unless told. */
+  readonly redis?: string
+  /** `Math.random` gives the same numbers in each process that is started so, run after run. */
+  readonly randomSeed?: number
 }
 
 /** The user's settings that would change what a program does, or what it prints. */
@@ -51,8 +57,13 @@ export function planFor(root: string, file: string, options: StartOptions = {}):
     recordMessages,
     watchRequests,
     muteWorkers,
+    dataDir,
+    redis,
+    randomSeed,
   } = options
-  const node = [process.execPath, '--import', 'tsx', relativeFile(root, file)]
+  // An option of V8, which workers inherit with the others.
+  const seed = randomSeed === undefined ? [] : [`--random-seed=${randomSeed}`]
+  const node = [process.execPath, ...seed, '--import', 'tsx', relativeFile(root, file)]
   const observerOptions = {
     ...(options.withoutPort !== undefined && { withoutPort: options.withoutPort }),
     ...(options.hollowForks && { hollowForks: true }),
@@ -68,12 +79,14 @@ export function planFor(root: string, file: string, options: StartOptions = {}):
     env: {
       ...inheritedEnvironment(),
       ...(workers === undefined ? {} : { WORKERS: String(workers) }),
+      ...(redis === undefined ? {} : { REDIS_URL: redis }),
       ...env,
       EVERY_CORE_CACHE: join(root, '.workshop', 'cache'),
       ...(Object.keys(observerOptions).length > 0 && { EVERY_CORE_OPTIONS: JSON.stringify(observerOptions) }),
     },
     ...(port !== undefined && { port }),
     ...(options.withoutPort !== undefined && { withoutPort: true }),
+    ...(dataDir !== undefined && { dataDir }),
   }
 }
 
@@ -84,10 +97,14 @@ export function shellCommand(root: string, file: string, options: StartOptions =
     ...(workers !== undefined && { WORKERS: String(workers) }),
     ...env,
     ...(options.withoutPort === undefined && { PORT: '8000' }),
+  const { workers, env = {}, core, redis, randomSeed } = options
+    ...(redis !== undefined && { REDIS_URL: 'redis://127.0.0.1:6379' }),
+    PORT: '8000',
   }
   const words = Object.entries(settings).map(([name, value]) => `${name}=${quoted(value)}`)
   if (core !== undefined) words.push(`taskset -c ${core}`)
-  return [...words, 'node --import tsx', quoted(relativeFile(root, file))].join(' ')
+  const node = randomSeed === undefined ? 'node' : `node --random-seed=${randomSeed}`
+  return [...words, node, '--import tsx', quoted(relativeFile(root, file))].join(' ')
 }
 
 function relativeFile(root: string, file: string): string {

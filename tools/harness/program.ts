@@ -14,6 +14,8 @@ export interface Identity {
   readonly port: number
   /** What the program gets as ADMIN_PORT. */
   readonly adminPort: number
+  /** What it gets as DATA_DIR. */
+  readonly dataDir: string
   readonly pid: number
   readonly file: string
   readonly options: StartOptions

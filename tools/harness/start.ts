@@ -44,11 +44,11 @@ export async function shareOther(file: string, options: StartOptions = {}): Prom
 }
 
 /** Starts a plain-JavaScript tool of the harness's own: unobserved, with a pipe to its standard input. */
-export async function startTool(script: string): Promise<Program> {
+export async function startTool(script: string, ...words: readonly string[]): Promise<Program> {
   const { root } = session()
   const care = await keeper()
   const plan = {
-    argv: [process.execPath, script],
+    argv: [process.execPath, script, ...words],
     cwd: root,
     env: inheritedEnvironment(),
     observed: false,
@@ -59,7 +59,13 @@ export async function startTool(script: string): Promise<Program> {
   return Program.hold(care, identity, (program) => program.end())
 }
 
-type Place = Pick<Identity, 'key' | 'port' | 'adminPort' | 'pid'>
+type Place = Pick<Identity, 'key' | 'port' | 'adminPort' | 'dataDir' | 'pid'>
+
+/** The path of a folder under `.workshop/` that is not there yet; it is removed with the run, whatever is in it. */
+export async function freshFolder(): Promise<string> {
+  const care = await keeper()
+  return (await care.request<{ path: string }>({ do: 'folder', root: session().root })).path
+}
 
 /** A port that is free now and that nobody else of this run gets. */
 export async function freePort(): Promise<number> {
@@ -84,6 +90,7 @@ function expectedWorkers({ workers }: StartOptions): number {
 }
 
 function take(shelf: Program[], file: string, options: StartOptions): Program | undefined {
+  if (isSpecial(options)) return undefined
   const wanted = shellCommand(session().root, file, options)
   const index = shelf.findIndex((program) => program.command === wanted && program.identity.file === file)
   return index < 0 ? undefined : shelf.splice(index, 1)[0]
@@ -119,7 +126,17 @@ async function leave(program: Program): Promise<void> {
   const changed = muteWorkers === true || hollowForks === true || holdListen !== undefined
   const special = watched || changed || port !== undefined || withoutPort !== undefined
   if (special) await program.end()
+  if (isSpecial(program.identity.options)) await program.end()
   else await shelve(idle, program)
+}
+
+/** Whether it was started in a way that its command does not tell whole, so that it is of use to nobody else. */
+function isSpecial(options: StartOptions): boolean {
+  const { holdListen, countMessages, recordMessages, watchRequests, muteWorkers, port, dataDir, redis } =
+    options
+  const watched = countMessages === true || recordMessages === true || watchRequests === true
+  const placed = [holdListen, port, dataDir, redis].some((option) => option !== undefined)
+  return watched || muteWorkers === true || placed
 }
 
 async function shelve(shelf: Program[], program: Program): Promise<void> {

@@ -11,6 +11,7 @@ import { randomBytes } from 'node:crypto'
 import net from 'node:net'
 import { performance } from 'node:perf_hooks'
 import { createInterface } from 'node:readline'
+import { Folders } from './folders.mjs'
 import { KeptProgram } from './kept-program.mjs'
 import { freePort } from './ports.mjs'
 import { processesOfRun } from './process-table.mjs'
@@ -23,6 +24,7 @@ const SCAN_EVERY_MS = 300
 
 const run = randomBytes(6).toString('hex')
 const token = randomBytes(12).toString('hex')
+const folders = new Folders(run)
 /** @type {Map<string, KeptProgram>} */
 const programs = new Map()
 /** @type {Set<net.Socket>} */
@@ -104,6 +106,8 @@ async function answer(request) {
   switch (request.do) {
     case 'port':
       return { port: await freePort() }
+    case 'folder':
+      return { path: folders.next(request.root) }
     case 'start':
       return start(request.plan)
     case 'adopt':
@@ -142,16 +146,17 @@ async function start(plan) {
   const key = `p${nextKey}`
   const port = plan.port ?? (await freePort())
   const adminPort = await freePort()
+  const dataDir = plan.dataDir ?? folders.next(plan.cwd)
   const { port: keeperPort } = /** @type {net.AddressInfo} */ (server.address())
   const program = new KeptProgram(
     key,
-    { ...plan, port, adminPort },
+    { ...plan, port, adminPort, dataDir },
     { run, keeper: `${keeperPort}:${token}` },
     tellHarnesses,
   )
   programs.set(key, program)
   program.start()
-  return { key, port, adminPort, pid: program.pid }
+  return { key, port, adminPort, dataDir, pid: program.pid }
 }
 
 /** Hands over a program that was started ahead with the same plan, once; else starts one. @param {Plan} plan */
@@ -159,8 +164,8 @@ function adopt(plan) {
   for (const program of programs.values()) {
     if (program.ahead && program.alike(plan)) {
       program.ahead = false
-      const { port, adminPort } = program.plan
-      return Promise.resolve({ key: program.key, port, adminPort, pid: program.pid })
+      const { port, adminPort, dataDir } = program.plan
+      return Promise.resolve({ key: program.key, port, adminPort, dataDir, pid: program.pid })
     }
   }
   return start(plan)
@@ -200,5 +205,6 @@ async function leave() {
     const left = await Promise.all([...programs.values()].map((program) => program.end()))
     survivors = left.reduce((sum, count) => sum + count, 0)
   }
+  folders.remove()
   process.exit(0)
 }

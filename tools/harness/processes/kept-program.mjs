@@ -9,9 +9,10 @@ import { allowedCores, hasProc, idleMs, processesOfRun, scheduled } from './proc
  * @typedef {object} Plan
  * @property {readonly string[]} argv the command and its arguments
  * @property {string} cwd
- * @property {Record<string, string>} env the whole environment but PORT, ADMIN_PORT and the keeper's own
+ * @property {Record<string, string>} env the whole environment but PORT, ADMIN_PORT, DATA_DIR and the keeper's own
  * @property {number} [port] given as PORT; else a free one
  * @property {boolean} [withoutPort] PORT is not in its environment
+ * @property {string} [dataDir] given as DATA_DIR; else a folder of its own, which is not there yet
  * @property {boolean} [observed] default true
  * @property {boolean} [ahead] started ahead of the one who will ask for it
  * @property {boolean} [input] whether standard input is a pipe
@@ -38,7 +39,7 @@ export class KeptProgram {
   #nextReading = 0
 
   /**
-   * @param {string} key @param {Plan & { port: number, adminPort: number }} plan @param {{ run: string, keeper: string }} care
+   * @param {string} key @param {Plan & { port: number, adminPort: number, dataDir: string }} plan @param {{ run: string, keeper: string }} care
    * @param {(event: Record<string, unknown>) => void} tell
    */
   constructor(key, plan, care, tell) {
@@ -57,6 +58,7 @@ export class KeptProgram {
 
   start() {
     const { argv, cwd, env, port, adminPort, observed = true, input = false, withoutPort = false } = this.plan
+    const { argv, cwd, env, port, adminPort, dataDir, observed = true, input = false } = this.plan
     const observer = new URL('./observer.mjs', import.meta.url).href
     const child = spawn(/** @type {string} */ (argv[0]), argv.slice(1), {
       cwd,
@@ -65,6 +67,7 @@ export class KeptProgram {
       stdio: [input ? 'pipe' : 'ignore', 'pipe', 'pipe'],
       env: {
         ADMIN_PORT: String(adminPort),
+        DATA_DIR: dataDir,
         ...env,
         ...(withoutPort ? {} : { PORT: String(port) }),
         EVERY_CORE_RUN: this.tag,

@@ -14,6 +14,7 @@ interface Started {
   readonly key: string
   readonly port: number
   readonly adminPort: number
+  readonly dataDir: string
   readonly pid: number
 }
 

@@ -1,0 +1,35 @@
+/** Folders for what programs under check keep on the disk. They lie under `.workshop/`, and go with the run. */
+
+import { rmdirSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+
+export class Folders {
+  /** @type {Set<string>} one for each project */
+  #places = new Set()
+  #given = 0
+
+  /** @param {string} run */
+  constructor(run) {
+    this.run = run
+  }
+
+  /** The path of a folder that is not there yet and that nobody else is given. @param {string} root the project's */
+  next(root) {
+    const place = join(root, '.workshop', 'data', this.run)
+    this.#places.add(place)
+    this.#given += 1
+    return join(place, String(this.#given))
+  }
+
+  /** Removes all of them, with what is in them. Nobody may write there any more. */
+  remove() {
+    for (const place of this.#places) {
+      try {
+        rmSync(place, { recursive: true, force: true, maxRetries: 3 })
+        rmdirSync(dirname(place))
+      } catch {
+        // Another run has folders there too, or this one's cannot be removed: they stay under `.workshop/`.
+      }
+    }
+  }
+}
