@@ -29,7 +29,7 @@ const restMs = 1000
 /** What has not ended so long after its worker was told to go is cut. */
 const drainMs = 10_000
 /** The same when the whole program ends, which is to take less than 5 s. */
-const endMs = 3000
+const endMs = 2000
 
 if (cluster.isPrimary) lead()
 else work()
@@ -217,8 +217,6 @@ function work(): void {
   ])
 
   const server = createServer((request, response) => {
-    // A client that keeps its connection would keep a draining worker: it is told to open another.
-    if (!server.listening) response.setHeader('connection', 'close')
     const { path, query } = pathAndQuery(request.url ?? '/')
     const route = routes.get(path)
     if (!route) return refuse(response, 404)
@@ -247,10 +245,12 @@ function pathAndQuery(url: string): { path: string; query: URLSearchParams } {
 }
 
 function sendJson(response: ServerResponse, body: object): void {
+  closeIfDraining(response)
   response.setHeader('content-type', 'application/json').end(JSON.stringify(body))
 }
 
 function sendPage(response: ServerResponse, html: string): void {
+  closeIfDraining(response)
   response.setHeader('content-type', 'text/html; charset=utf-8').end(html)
 }
 
@@ -261,6 +261,15 @@ function sendLater(response: ServerResponse, ms: number): void {
 }
 
 function refuse(response: ServerResponse, status: 404 | 405): void {
+  closeIfDraining(response)
   if (status === 405) response.setHeader('allow', 'GET, HEAD')
   response.writeHead(status).end()
+}
+
+/**
+ * Called when an answer begins, which may be long after its request came. A client that keeps its connection would
+ * keep a draining worker with it, so it is told to open another. In a worker, the flag is set when its drain begins.
+ */
+function closeIfDraining(response: ServerResponse): void {
+  if (cluster.worker?.exitedAfterDisconnect) response.setHeader('connection', 'close')
 }
