@@ -158,6 +158,20 @@ async function retiresOne(): Promise<void> {
     read,
     repeat: program.command,
   })
+  const [other] = program.listening as [Worker, ...Worker[]]
+  using _endless = await beginOnEach(program, [other], '/slow?ms=600000', { read })
+  await giveOrder(program, `POST /workers/${other.id}/retire`, { read })
+  await isListedAsDraining(program, other)
+}
+
+/** It was retired, and has a request in flight that does not end. */
+function isListedAsDraining(program: Program, { id }: Worker): Promise<void> {
+  return lists(program, (list) => stateOf(list, id) === 'draining', {
+    within: seconds(10),
+    expected: `worker ${id} is listed as draining: it was retired, and has a request in flight`,
+    likely: 'cluster.workers loses a worker as soon as it is disconnected, though it still drains',
+    read: 'the-states-of-a-worker',
+  })
 }
 
 async function retiresAll(): Promise<void> {
@@ -196,8 +210,12 @@ async function scales(): Promise<void> {
   try {
     await giveOrder(program, 'PUT /scale', { body: '{"workers":4}', read })
     await reaches(program, 4, { because: 'there are two, and four are wanted', read })
+    const because = 'there are four workers, and three are wanted'
+    const four = program.listening
+    using slow = await beginOnEach(program, four, '/slow?ms=1000', { read })
     await giveOrder(program, 'PUT /scale', { body: '{"workers":3}', read })
-    await reaches(program, 3, { because: 'there are four, and three are wanted', read })
+    await slow.areAnswered(program, four, { because, read })
+    await reaches(program, 3, { because, read })
   } finally {
     await clients.stop()
   }
@@ -317,12 +335,7 @@ async function endsInTheMiddle(): Promise<void> {
   using _slow = await beginOnEach(program, program.listening, '/slow?ms=600000', { read })
   const [retired] = program.listening as [Worker, ...Worker[]]
   await giveOrder(program, `POST /workers/${retired.id}/retire`, { read })
-  await lists(program, (list) => stateOf(list, retired.id) === 'draining', {
-    within: seconds(10),
-    expected: `worker ${retired.id} is draining: it was retired, and has a request in flight`,
-    likely: 'cluster.workers loses a worker as soon as it is disconnected, though it still drains',
-    read: 'the-states-of-a-worker',
-  })
+  await isListedAsDraining(program, retired)
   await giveNextForks(program, { holdListen: true })
   await giveOrder(program, 'PUT /scale', { body: '{"workers":3}', read })
   await program.until(() => program.eventsOf('listen-held')[0], { within: seconds(5) })
