@@ -4,7 +4,7 @@ import cluster, { type Worker } from 'node:cluster'
 import { createServer, type ServerResponse } from 'node:http'
 import { availableParallelism } from 'node:os'
 import { renderHandbook } from '#handbook'
-import { serveAdmin, type AdminReply } from '../starter/admin.ts'
+import { serveAdmin, type AdminReply } from '../../starter/admin.ts'
 
 /** Answers a GET of one path. */
 type Route = (query: URLSearchParams, response: ServerResponse) => void

@@ -1,10 +1,10 @@
-// caught by: retiring all at once never stops the service
+// caught by: SIGTERM ends everything, whatever is in flight
 
 import cluster, { type Worker } from 'node:cluster'
 import { createServer, type ServerResponse } from 'node:http'
 import { availableParallelism } from 'node:os'
 import { renderHandbook } from '#handbook'
-import { serveAdmin, type AdminReply } from '../starter/admin.ts'
+import { serveAdmin, type AdminReply } from '../../starter/admin.ts'
 
 /** Answers a GET of one path. */
 type Route = (query: URLSearchParams, response: ServerResponse) => void
@@ -28,8 +28,6 @@ const cannotListen = 69
 const restMs = 1000
 /** What has not ended so long after its worker was told to go is cut. */
 const drainMs = 10_000
-/** The same when the whole program ends, which is to take less than 5 s. */
-const endMs = 2000
 
 if (cluster.isPrimary) lead()
 else work()
@@ -100,7 +98,8 @@ function lead(): void {
     // A worker that is to be replaced goes when enough others listen, or when it does not serve anyway.
     for (const listed of roster.values()) {
       if (!listed.retiring || listed.state === 'draining') continue
-      drain(listed)
+      if (listed.state === 'starting' || [...roster.values()].filter(isListening).length > wanted)
+        drain(listed)
     }
 
     if (announced || [...roster.values()].filter(isListening).length < wanted) return
@@ -155,11 +154,7 @@ function lead(): void {
   function end(): void {
     if (ending) return
     ending = true
-    for (const listed of roster.values()) if (listed.state !== 'draining') drain(listed)
-    setTimeout(() => {
-      for (const { worker } of roster.values()) worker.process.kill('SIGKILL')
-    }, endMs)
-    leaveWhenAlone()
+    process.exit(0)
   }
 
   function leaveWhenAlone(): void {
@@ -225,9 +220,6 @@ function work(): void {
 
   // The primary binds the port, but the error arrives here, in the worker that asked for it.
   server.on('error', () => process.exit(cannotListen))
-
-  // Node ends a worker whose primary is gone, but not one that was disconnected on purpose and still drains.
-  process.on('disconnect', () => process.exit(0))
 
   server.listen(port)
 }

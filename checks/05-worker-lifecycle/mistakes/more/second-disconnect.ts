@@ -4,7 +4,7 @@ import cluster, { type Worker } from 'node:cluster'
 import { createServer, type ServerResponse } from 'node:http'
 import { availableParallelism } from 'node:os'
 import { renderHandbook } from '#handbook'
-import { serveAdmin, type AdminReply } from '../starter/admin.ts'
+import { serveAdmin, type AdminReply } from '../../starter/admin.ts'
 
 /** Answers a GET of one path. */
 type Route = (query: URLSearchParams, response: ServerResponse) => void
@@ -75,7 +75,7 @@ function lead(): void {
   process.on('SIGTERM', end)
 
   serveAdmin(adminPort, {
-    'GET /workers': () => ({ status: 200, body: listed() }),
+    'GET /workers': () => ({ status: 200, body: [...roster.values()].map(describe) }),
     'POST /workers/:id/retire': ({ id }) => retire(id),
     'PUT /scale': ({ body }) => scale(body),
   })
@@ -100,17 +100,12 @@ function lead(): void {
     // A worker that is to be replaced goes when enough others listen, or when it does not serve anyway.
     for (const listed of roster.values()) {
       if (!listed.retiring || listed.state === 'draining') continue
-      if (listed.state === 'starting' || [...roster.values()].filter(isListening).length > wanted)
-        drain(listed)
+      if (listed.state === 'starting' || [...roster.values()].filter(isListening).length > 1) drain(listed)
     }
 
     if (announced || [...roster.values()].filter(isListening).length < wanted) return
     announced = true
     console.log(`ready: ${wanted} workers on port ${port}`)
-  }
-
-  function listed(): readonly object[] {
-    return [...roster.values()].filter(({ worker }) => cluster.workers?.[worker.id]).map(describe)
   }
 
   function staying(): Listed[] {
@@ -143,6 +138,7 @@ function lead(): void {
     if (listed === undefined) return { status: 404 }
     listed.retiring = true
     reconcile()
+    if (listed.state === 'draining') listed.worker.disconnect()
     return { status: 202 }
   }
 
