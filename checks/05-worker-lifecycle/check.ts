@@ -1,0 +1,359 @@
+import {
+  beginOnEach,
+  check,
+  describeFailures,
+  expect,
+  giveNextForks,
+  giveOrder,
+  holds,
+  keepAsking,
+  keepsAdminToLoopback,
+  killNextFork,
+  leave,
+  lifecycleDifference,
+  lists,
+  neverMoreThan,
+  opensAdmin,
+  reaches,
+  refusesOddRequests,
+  seconds,
+  servesPages,
+  sideBySide,
+  start,
+  workersListed,
+  workersUnderLoad,
+  type Asking,
+  type ListedWorker,
+  type Program,
+  type Worker,
+} from '#harness'
+
+check('each event of a worker is told once', async () => {
+  await using program = await start()
+  await tellsEachEventOnce(program)
+  await using mortal = await start({ workers: 2, fresh: true })
+  // One ends with a code, one by a signal, and one before it is online: that one has fewer events.
+  await mortal.exitOneWorker(0)
+  await killNextFork(mortal)
+  await mortal.killOneWorker(mortal.listening.at(-1))
+  await mortal.until(() => mortal.eventsOf('exit').length >= 3 || undefined, { within: seconds(5) })
+  await tellsEachEventOnce(mortal)
+})
+
+async function tellsEachEventOnce(program: Program): Promise<void> {
+  // A second line for the same event comes with the first.
+  await program.quiet(100)
+  await program.until(() => lifecycleDifference(program) === undefined || undefined, { within: seconds(2) })
+  const difference = lifecycleDifference(program)
+  if (difference === undefined) return
+  holds(false, { ...difference, read: 'five-events', repeat: program.command })
+}
+
+check('the admin interface lists the workers that live', async () => {
+  const read = 'the-states-of-a-worker'
+  await using program = await start({ workers: 2, holdListen: 2, fresh: true, unready: true })
+  holds((await program.heldWorker()) !== undefined, {
+    expected: 'two workers, each of which comes to its listen()',
+    got: `${program.workers.length} forked, and the second does not come to its listen()`,
+    likely: 'a worker is forked only when the one before it listens, or too few are forked',
+    read,
+    repeat: program.command,
+  })
+  await opensAdmin(program, 'the-admin-interface')
+  await lists(program, (list) => stateOf(list, 1) === 'listening' && stateOf(list, 2) === 'starting', {
+    expected: 'worker 1 is listening, and worker 2 starting: its listen() is not done yet',
+    likely: "'online' says that Node runs in the worker; that it listens is what 'listening' says",
+    read,
+  })
+  await program.releaseListen()
+  await lists(program, (list) => stateOf(list, 2) === 'listening', {
+    expected: 'worker 2 is listening, once its listen() is done',
+    likely: "the state does not follow the 'listening' event",
+    read,
+  })
+  const list = await workersListed(program, read)
+  for (const worker of program.workers) describesWell(program, worker, list)
+  await keepsAdminToLoopback(program, 'the-admin-interface')
+  const again = await workersListed(program, read)
+  holds(
+    list.every(({ id, startedAt }) => again.find((one) => one.id === id)?.startedAt === startedAt),
+    {
+      expected: 'startedAt stays as it is',
+      got: 'it differs between two requests',
+      read,
+      repeat: program.command,
+    },
+  )
+  const killed = await program.killOneWorker()
+  await lists(program, (list) => list.every(({ pid }) => pid !== killed.pid), {
+    expected: `worker ${killed.id}, which was killed, is listed no more`,
+    likely: "nothing takes it out at 'exit'",
+    read,
+  })
+})
+
+function describesWell(program: Program, { id, pid, forkedAt }: Worker, list: readonly ListedWorker[]): void {
+  const advice = { read: 'the-states-of-a-worker', repeat: program.commandWith('/workers', 'GET', '9000') }
+  const listed = list.find((worker) => worker.id === id)
+  holds(listed?.pid === pid, {
+    ...advice,
+    expected: `worker ${id} is listed, with its process id ${pid}`,
+    got: JSON.stringify(list).slice(0, 200),
+    likely: 'id is the id of the worker, and pid that of its process',
+  })
+  // A date may be in whole seconds, and that of the fork, of online or of listening.
+  const startedAt = Date.parse(listed.startedAt)
+  holds(startedAt > forkedAt - 2_000 && startedAt < Date.now() + 2_000, {
+    ...advice,
+    expected: `startedAt is when worker ${id} was started, which was at ${new Date(forkedAt).toISOString()}`,
+    got: listed.startedAt,
+  })
+}
+
+const stateOf = (list: readonly ListedWorker[], id: number) => list.find((worker) => worker.id === id)?.state
+
+check('a worker that dies is replaced once', async () => {
+  await using program = await start({ workers: 2, fresh: true })
+  const read = 'wanted-against-alive'
+  const killed = await program.killOneWorker()
+  await expect(program).toReplace(killed, { within: seconds(2), read })
+  const gone = await program.exitOneWorker(0, program.listening.at(-1))
+  await expect(program).toReplace(gone, {
+    within: seconds(2),
+    expected: 'a worker that ends unasked with exit code 0 is replaced too, within 2 s',
+    likely: 'exit code 0 is taken for an end on purpose: only whoever gave the order knows whether it was',
+    read,
+  })
+  const both = program.listening
+  await Promise.all(both.map((worker) => program.killOneWorker(worker)))
+  await reaches(program, 2, { without: both, because: 'both workers are killed at once', read })
+})
+
+const stories = sideBySide({ retiresOne, retiresAll, scales, mixes })
+
+check('a retired worker finishes what it has begun', stories.retiresOne)
+check('retiring all at once never stops the service', stories.retiresAll)
+check('PUT /scale sets the number that is wanted from then on', stories.scales)
+check('orders that meet come out right', stories.mixes)
+
+async function retiresOne(): Promise<void> {
+  await using program = await start({ workers: 2, fresh: true })
+  const read = 'retire-a-worker'
+  const because = 'one of two workers is retired'
+  await opensAdmin(program, 'the-admin-interface')
+  const [retired] = program.listening as [Worker, ...Worker[]]
+  using slow = await beginOnEach(program, [retired], '/slow?ms=1200', { read, keepAlive: true })
+  const before = program.workers.length
+  await giveOrder(program, `POST /workers/${retired.id}/retire`, { read })
+  await giveOrder(program, `POST /workers/${retired.id}/retire`, { read })
+  await giveOrder(program, 'POST /workers/9999/retire', { status: 404, read })
+  await slow.areAnswered(program, [retired], { because, read })
+  await leave(program, [retired], { because, read })
+  await reaches(program, 2, { without: [retired], because, read })
+  const forked = program.workers.length - before
+  holds(forked === 1, {
+    expected: 'exactly one fresh worker for one that is retired, however often that was asked for',
+    got: `${forked} were forked`,
+    likely: 'the order forks, and so does the exit that comes of it; or each repeat of the order forks',
+    read,
+    repeat: program.command,
+  })
+  const [other] = program.listening as [Worker, ...Worker[]]
+  using _endless = await beginOnEach(program, [other], '/slow?ms=600000', { read })
+  await giveOrder(program, `POST /workers/${other.id}/retire`, { read })
+  await isListedAsDraining(program, other)
+}
+
+/** It was retired, and has a request in flight that does not end. */
+function isListedAsDraining(program: Program, { id }: Worker): Promise<void> {
+  return lists(program, (list) => stateOf(list, id) === 'draining', {
+    within: seconds(10),
+    expected: `worker ${id} is listed as draining: it was retired, and has a request in flight`,
+    likely: 'cluster.workers loses a worker as soon as it is disconnected, though it still drains',
+    read: 'the-states-of-a-worker',
+  })
+}
+
+async function retiresAll(): Promise<void> {
+  await using program = await start({ workers: 2, fresh: true })
+  const read = 'the-service-never-stops'
+  const because = 'both of two workers are retired at once'
+  await opensAdmin(program, 'the-admin-interface')
+  const retired = program.listening
+  using slow = await beginOnEach(program, retired, '/slow?ms=1000', { read })
+  const since = lastEvent(program)
+  const clients = someClients(program)
+  try {
+    await Promise.all(retired.map(({ id }) => giveOrder(program, `POST /workers/${id}/retire`, { read })))
+    await slow.areAnswered(program, retired, { because, read })
+    await leave(program, retired, { within: seconds(20), because, read })
+    await reaches(program, 2, { without: retired, because, read })
+  } finally {
+    await clients.stop()
+  }
+  noneFailed(program, clients, {
+    because,
+    likely:
+      'for a while nobody listens: the last one that does may go only when another listens in its place',
+    read,
+  })
+  neverMoreThan(program, 3, { since, because, read: 'one-more-than-wanted' })
+}
+
+async function scales(): Promise<void> {
+  await using program = await start({ workers: 2, fresh: true })
+  const read = 'scale-up-and-down'
+  await opensAdmin(program, 'the-admin-interface')
+  const since = lastEvent(program)
+  for (const body of nonsense) await giveOrder(program, 'PUT /scale', { status: 400, body, read })
+  const clients = someClients(program)
+  try {
+    await giveOrder(program, 'PUT /scale', { body: '{"workers":4}', read })
+    await reaches(program, 4, { because: 'there are two, and four are wanted', read })
+    const because = 'there are four workers, and three are wanted'
+    const four = program.listening
+    using slow = await beginOnEach(program, four, '/slow?ms=1000', { read })
+    await giveOrder(program, 'PUT /scale', { body: '{"workers":3}', read })
+    await slow.areAnswered(program, four, { because, read })
+    await reaches(program, 3, { because, read })
+  } finally {
+    await clients.stop()
+  }
+  noneFailed(program, clients, {
+    because: 'the cluster grows and shrinks',
+    likely: 'those that are too many are killed, and what they have begun with them',
+    read,
+  })
+  neverMoreThan(program, 5, {
+    since,
+    because: 'from two workers to four, and to three',
+    read: 'one-more-than-wanted',
+  })
+  const killed = await program.killOneWorker()
+  await reaches(program, 3, { without: [killed], because: 'three are wanted, and one is killed', read })
+}
+
+const nonsense = [
+  '{"workers":0}',
+  '{"workers":17}',
+  '{"workers":1.5}',
+  '{"workers":"3"}',
+  '{}',
+  'null',
+  '{"workers":',
+  '',
+]
+
+async function mixes(): Promise<void> {
+  await using program = await start({ workers: 3, fresh: true })
+  const read = 'one-more-than-wanted'
+  await opensAdmin(program, 'the-admin-interface')
+  const first = program.listening
+  using slow = await beginOnEach(program, first, '/slow?ms=2500', { read })
+  let since = lastEvent(program)
+  let because = 'three workers have requests in flight; one is wanted, and at once three again'
+  await giveOrder(program, 'PUT /scale', { body: '{"workers":1}', read })
+  await giveOrder(program, 'PUT /scale', { body: '{"workers":3}', read })
+  await slow.areAnswered(program, first, { because, read })
+  await reaches(program, 3, { because, read })
+  neverMoreThan(program, 4, { since, because, read })
+
+  since = lastEvent(program)
+  because = 'of three workers one is retired and one killed, and from then on two are wanted'
+  const [retired, victim] = program.listening as [Worker, Worker, ...Worker[]]
+  await giveOrder(program, `POST /workers/${retired.id}/retire`, { read })
+  const killed = await program.killOneWorker(victim)
+  await giveOrder(program, 'PUT /scale', { body: '{"workers":2}', read })
+  await leave(program, [retired], { because, read })
+  await reaches(program, 2, { without: [retired, killed], because, read })
+  neverMoreThan(program, 4, { since, killed: [killed], because, read })
+}
+
+const lastEvent = (program: Program): number => program.events.at(-1)?.seq ?? 0
+
+/** Clients that open a connection for each request, so that any worker may get it. */
+const someClients = (program: Program): Asking => keepAsking(program.port, '/', { clients: 3, pauseMs: 5 })
+
+function noneFailed(
+  program: Program,
+  { results }: Asking,
+  { because, ...advice }: { because: string; likely: string; read: string },
+): void {
+  const failures = describeFailures(results)
+  holds(failures === '', {
+    expected: `every request is answered: ${because}`,
+    got: `of ${results.length} requests to / failed: ${failures}`,
+    ...advice,
+    repeat: program.command,
+  })
+}
+
+check('every page is rendered for its visitor', async () => {
+  await using program = await start()
+  await servesPages(program, 'one-page-one-render')
+})
+
+check('unknown paths and wrong methods are refused, and nothing ends', async () => {
+  await using program = await start()
+  await refusesOddRequests(program, ['/', '/render', '/slow'], 'refuse-what-you-do-not-serve')
+})
+
+check('the workers share the load', async () => {
+  await using program = await start({ workers: workersUnderLoad(), fresh: true })
+  for (let kills = 0; kills < 3; kills += 1) {
+    const killed = await program.killOneWorker()
+    await expect(program).toReplace(killed, { within: seconds(5), read: 'wanted-against-alive' })
+  }
+  await expect(program).toGetShare(0.6, { read: 'sharing-the-load' })
+})
+
+check('SIGTERM ends everything, whatever is in flight', async () => {
+  const outcomes = await Promise.allSettled([endsAtRest(), endsInTheMiddle()])
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+})
+
+/** Nobody is resurrected. */
+async function endsAtRest(): Promise<void> {
+  await using program = await start({ workers: 2, fresh: true })
+  const before = program.workers.length
+  await endsInTime(program)
+  const forked = program.workers.length - before
+  holds(forked === 0, {
+    expected: 'nobody is forked after SIGTERM',
+    got: `${forked} ${forked === 1 ? 'was' : 'were'}`,
+    likely: 'each worker that ends looks like one that has to be replaced',
+    read: 'the-end-of-everything',
+    repeat: program.command,
+  })
+}
+
+/** One worker drains a request that never ends, another has one in flight, and a third is starting. */
+async function endsInTheMiddle(): Promise<void> {
+  const read = 'the-end-of-everything'
+  await using program = await start({ workers: 2, fresh: true })
+  await opensAdmin(program, 'the-admin-interface')
+  using _slow = await beginOnEach(program, program.listening, '/slow?ms=600000', { read })
+  const [retired] = program.listening as [Worker, ...Worker[]]
+  await giveOrder(program, `POST /workers/${retired.id}/retire`, { read })
+  await isListedAsDraining(program, retired)
+  await giveNextForks(program, { holdListen: true })
+  await giveOrder(program, 'PUT /scale', { body: '{"workers":3}', read })
+  await program.until(() => program.eventsOf('listen-held')[0], { within: seconds(5) })
+  await endsInTime(program)
+}
+
+async function endsInTime(program: Program): Promise<void> {
+  const read = 'the-end-of-everything'
+  await program.signal('SIGTERM')
+  await expect(program).toEnd({
+    within: seconds(5),
+    likely: 'it waits for requests in flight, which may never end, or for a worker that it does not kill',
+    read,
+  })
+  await expect(program).toLeaveNoProcess({
+    within: seconds(6),
+    likely:
+      'a worker that was disconnected on purpose does not end with its primary, and cluster.workers does not hold it',
+    read,
+  })
+}
