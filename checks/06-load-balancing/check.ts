@@ -51,19 +51,22 @@ check('the primary is a proxy, and each worker listens for itself', async () => 
   await isHome(program, 'ann')
   listensPrivately(program)
   await listsWorkers(program, 'listening')
-  const read = 'the-contract'
-  const [slow, report] = await Promise.all([
-    program.get('/slow?ms=300', { read }),
-    program.get('/report', { read }),
-  ])
-  holds(slow.ms >= 290 && report.ms >= 150, {
+  const [slow, report] = await Promise.all([duration(program, '/slow?ms=300'), duration(program, '/report')])
+  holds(slow >= 290 && report >= 150, {
     expected: '/slow?ms=300 takes 300 ms, and /report is a job of about 300 ms',
-    got: `${slow.ms.toFixed(0)} ms and ${report.ms.toFixed(0)} ms`,
+    got: `${slow.toFixed(0)} ms and ${report.toFixed(0)} ms`,
     likely: 'the routes of the starter are changed, or the primary answers them',
-    read,
+    read: 'the-contract',
     repeat: program.commandWith('/report'),
   })
 })
+
+/** By the clock on the wall: nobody can be too fast for want of a core. */
+async function duration(program: Program, path: string): Promise<number> {
+  const begun = performance.now()
+  await program.get(path, { read: 'the-contract' })
+  return performance.now() - begun
+}
 
 async function isHome(program: Program, user: string | undefined): Promise<void> {
   const read = 'the-contract'
