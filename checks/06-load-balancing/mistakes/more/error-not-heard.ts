@@ -1,5 +1,5 @@
-// caught by: a request whose worker dies is sent once more, or answered 502
-// An error that nobody listens for ends the primary.
+// caught by: a client that goes away leaves nothing behind
+// A request that is cancelled has an error, and one that nobody listens for ends the primary.
 
 import cluster, { type Worker } from 'node:cluster'
 import { createHash } from 'node:crypto'
