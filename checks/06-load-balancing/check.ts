@@ -334,6 +334,12 @@ check('a client that goes away leaves nothing behind', async () => {
   await program.until(() => count('request') >= 12 || undefined, { within: seconds(10) })
   for (const client of [...waiting, ...begun.requests]) client[Symbol.dispose]()
   await program.until(() => count('request-closed') >= 12 || undefined, { within: seconds(2) })
+  holds(!isGone(program, target), {
+    expected: 'no worker ends because a client goes away',
+    got: 'one did',
+    likely: 'an upload that breaks off is an error, and an error that nobody handles ends the process',
+    ...advice,
+  })
   holds(count('request-closed') >= 12, {
     expected:
       'when a client goes away, before its answer or in its middle, the request to the worker is cancelled within 2 s',

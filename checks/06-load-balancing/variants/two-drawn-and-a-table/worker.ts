@@ -2,6 +2,7 @@
 
 import cluster from 'node:cluster'
 import { createServer } from 'node:http'
+import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { renderHandbook } from '#handbook'
 
@@ -27,6 +28,6 @@ createServer(async (request, response) => {
     return response.end(JSON.stringify({ pages }))
   }
   if (pathname === '/slow') await sleep(Number(searchParams.get('ms')))
-  else for await (const piece of request) response.write(piece)
+  else await pipeline(request, response).catch(() => response.destroy())
   return response.end()
 }).listen(Number(process.env['OWN_PORT']), '127.0.0.1')
