@@ -1,11 +1,11 @@
-// caught by: a request whose worker dies is sent once more, or answered 502
-// Nobody tells the client that its answer will not go on.
+// caught by: other requests go to the worker with the fewest in flight
+// Nobody looks at who is busy.
 
 import cluster, { type Worker } from 'node:cluster'
 import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { availableParallelism } from 'node:os'
-import { forward } from './waits-for-the-rest/forward.ts'
+import { forward } from '../../starter/forward.ts'
 import { work } from '../../starter/worker.ts'
 
 /** A worker as the primary knows it, from its fork to its end. */
@@ -106,7 +106,7 @@ function choose(request: IncomingMessage, failed?: Listening): Listening | undef
   const user = request.headers['x-user']
   return typeof user === 'string'
     ? best(candidates, (member) => weight(user, member.place))
-    : best(candidates, (member) => -member.inFlight)
+    : candidates[Math.floor(Math.random() * candidates.length)]
 }
 
 /**
