@@ -385,8 +385,9 @@ async function drains(
   const workers = twoOf(program)
   using _idle = await connectToEveryWorker(program, read)
   // Kept-alive connections, which become idle in the middle of the drain; one worker has more to do than the other.
-  using longer = await beginSlow(program, [workers[1]], read, { keepAlive: true, ms: 2_400 })
-  using shorter = await beginSlow(program, [workers[0]], read, { keepAlive: true })
+  using longer = await beginSlow(program, workers, read, { keepAlive: true, ms: 2_400 })
+  longer.of(workers[0])[Symbol.dispose]()
+  using shorter = await beginSlow(program, workers, read, { keepAlive: true })
   const end = await watchEnd(program)
   await first(program)
   const refuses = async (): Promise<true | undefined> => {

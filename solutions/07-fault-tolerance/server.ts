@@ -264,7 +264,7 @@ function work(): void {
     setTimeout(() => silent.forEach((socket) => socket.destroy()), Math.min(1000, shutdownMs / 2)).unref()
   })
 
-  // Comes when the last connection has ended. (If it is the primary that has gone, Node ends this process itself.)
+  // Comes when the last connection has ended, or when the primary has gone.
   process.on('disconnect', () => process.exit())
   if (!process.connected) process.exit()
 
