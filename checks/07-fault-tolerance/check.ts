@@ -432,9 +432,9 @@ async function watchEnd(program: Program) {
       const likely =
         'a kept-alive connection is idle now and holds its server: server.close() ends those that are idle at that moment, not those that become idle later'
       holds(ended !== undefined, { ...advice, expected, got: 'it still runs', likely })
-      if (ended.code === 1 && took > 2_000) {
+      if (ended.code === 1 && took > 1_000) {
         throw new Inconclusive(
-          `This machine held the program up for ${(took / 1_000).toFixed(1)} s of its 5.`,
+          `This machine held the program up for ${(took / 1_000).toFixed(1)} s of its 6.`,
         )
       }
       holds(ended.code === 0, {

@@ -1,5 +1,5 @@
 // caught by: a request that never ends is cut at SHUTDOWN_MS
-// When the program ends, a drain gets half of SHUTDOWN_MS.
+// When the program ends, a drain gets three quarters of SHUTDOWN_MS.
 
 import cluster, { type Worker } from 'node:cluster'
 import { createServer, type ServerResponse } from 'node:http'
@@ -142,7 +142,7 @@ function drain(member: Member): void {
       if (ending !== undefined) ending.code = 1
       worker.process.kill('SIGKILL') // SIGTERM has a listener there, and a blocked event loop would not even hear it
     },
-    ending === undefined ? shutdownMs : shutdownMs / 2,
+    ending === undefined ? shutdownMs : shutdownMs * 0.75,
   )
   worker.once('exit', () => clearTimeout(deadline))
 }
