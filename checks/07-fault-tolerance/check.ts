@@ -516,8 +516,8 @@ async function failedReload(): Promise<void> {
   const old = twoOf(program)
   const begun = lastEvent(program)
   await giveNextForks(program, { env: { CRASH_ON_BOOT: '1' } })
-  // Three, since they must not use up the budget of 5 either.
-  for (let nth = 1; nth <= 3; nth += 1) {
+  // As many as the budget has: they must not use it up.
+  for (let nth = 1; nth <= 5; nth += 1) {
     const since = lastEvent(program)
     if (nth === 1) await program.signal('SIGHUP')
     else await reloads(program)
@@ -534,8 +534,8 @@ async function failedReload(): Promise<void> {
     const told = await program.until(() => saidSince(program, goneAt), { within: seconds(3), alive: false })
     const refork = (): true | undefined => program.workers.some((one) => one.forkedAt > goneAt) || undefined
     // Long enough for the longest pause, the last time.
-    const reforked = await program.until(() => refork() ?? (program.ended && true), {
-      within: nth === 3 ? seconds(3.3) : 100,
+    const reforked = await program.until(() => refork() ?? (program.ended !== undefined || undefined), {
+      within: nth === 5 ? seconds(3.3) : 100,
       alive: false,
     })
     holds(reforked === undefined, {
