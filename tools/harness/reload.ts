@@ -8,6 +8,7 @@ import type { Program } from './program.ts'
 import { settle } from './settle.ts'
 import { decide, estimateRatio, LAST_LOOK, type Round } from './share.ts'
 import { shareOther } from './start.ts'
+import { takenBetween } from './usage.ts'
 
 /** More than the workers can answer at once, so that none is idle for want of a request. */
 const CLIENTS_PER_WORKER = 3
@@ -18,8 +19,9 @@ export interface Reload {
   readonly results: readonly Asked[]
   /** Whole answers a second, from the order to the end. */
   readonly rate: number
-  /** The longest time between two answers, ms. */
+  /** The longest time between two answers, ms, and how much of it this machine may have taken. */
   readonly gap: number
+  readonly took: number
   /** The least number of workers that listened and had not begun to close. */
   readonly fewest: number
 }
@@ -34,6 +36,7 @@ export async function reloadUnderLoad(program: Program, order: () => Promise<unk
   try {
     await until(() => asking.results.length >= 2 * clients || undefined, { within: seconds(10) })
     const since = program.events.length
+    const before = await program.usage()
     const begun = patientNow()
     await order()
     const isOver = (): true | undefined => {
@@ -42,6 +45,7 @@ export async function reloadUnderLoad(program: Program, order: () => Promise<unk
     }
     const complete = (await program.until(isOver, { within: seconds(30) })) === true
     const ended = patientNow()
+    const took = takenBetween(before, await program.usage())
     const results = await asking.stop()
     const times = results
       .filter(({ ok, endedAt }) => ok && endedAt > begun && endedAt <= ended)
@@ -51,6 +55,7 @@ export async function reloadUnderLoad(program: Program, order: () => Promise<unk
       results,
       rate: (times.length / (ended - begun)) * 1_000,
       gap: longestGap([begun, ...times, ended]),
+      took,
       fewest: fewestListening(program, old, since),
     }
   } finally {

@@ -1,0 +1,746 @@
+import {
+  beginOnEach,
+  check,
+  connectToEveryWorker,
+  crash,
+  describeAnswer,
+  describeFailures,
+  expect,
+  giveNextForks,
+  holds,
+  Inconclusive,
+  keepsPaceInReload,
+  openRequest,
+  patientNow,
+  refusesOddRequests,
+  reject,
+  reloadUnderLoad,
+  seconds,
+  servesPages,
+  sideBySide,
+  start,
+  takenBetween,
+  workersUnderLoad,
+  type InFlight,
+  type Program,
+  type Worker,
+} from '#harness'
+
+/** Claims that wait for most of their time are looked at side by side. */
+const crashes = sideBySide({ rejection, overdueCrash, noBoot, series, renewedBudget })
+const ends = sideBySide({ sigterm, ctrlC, endless, replacementFirst, failedReload, endInReload })
+
+check('a crash ends no request but its own', async () => {
+  await using program = await start({ workers: 2, fresh: true })
+  await endsOnlyItself(program, 'an exception', () => askForCrash(program))
+})
+
+check('an unhandled rejection is a crash, too', async () => crashes.rejection())
+check('a crashed worker is gone soon after SHUTDOWN_MS', async () => crashes.overdueCrash())
+check('workers that die before they listen end the program, with a reason', async () => crashes.noBoot())
+check('twelve crashes do not end the service', async () => crashes.series())
+check('a worker that listens renews the budget', async () => crashes.renewedBudget())
+check('SIGTERM lets requests end, and nothing else', async () => ends.sigterm())
+check('Ctrl-C does the same, and a second signal changes nothing', async () => ends.ctrlC())
+check('a request that never ends is cut at SHUTDOWN_MS', async () => ends.endless())
+check('a reload has the replacement listen before the old worker drains', async () => ends.replacementFirst())
+check('a reload into a boot crash keeps the old workers', async () => ends.failedReload())
+check('SIGTERM ends a reload', async () => ends.endInReload())
+
+check('a reload under load fails no request', async () => {
+  await using program = await start({ workers: 3, fresh: true })
+  const advice = { read: 'replace-first-then-retire', repeat: program.command }
+  const { complete, results, fewest, gap, took } = await reloadUnderLoad(program, () =>
+    program.signal('SIGHUP'),
+  )
+  await program.mustBeAlive()
+  const failures = describeFailures(results)
+  holds(failures === '', {
+    ...advice,
+    expected: 'every request over a fresh connection is answered, before, during and after a reload',
+    got: `of ${results.length} requests failed: ${failures}`,
+    likely: 'a worker ends with requests in hand, or with a connection that was on its way to it',
+  })
+  holds(complete, {
+    ...advice,
+    expected: 'SIGHUP replaces all 3 workers within 30 s',
+    got: `${program.listening.length} listen, ${program.workers.length - 3} were forked for it`,
+    likely: 'nothing listens for SIGHUP, or the reload waits for something that does not come',
+  })
+  holds(fewest >= 2, {
+    ...advice,
+    expected: 'at least 2 of 3 workers listen at any time',
+    got: `at one time ${fewest} did`,
+    likely: 'all of them drain at once, before their replacements listen',
+  })
+  holds(gap < 1_000 + took, {
+    ...advice,
+    expected: 'no second without an answer',
+    got: `${(gap / 1_000).toFixed(1)} s without one`,
+  })
+})
+
+check('every page is rendered for its visitor', async () => {
+  await using program = await start()
+  await servesPages(program, 'one-page-one-render')
+})
+
+check('unknown paths and wrong methods are refused, and nothing ends', async () => {
+  await using program = await start()
+  await refusesOddRequests(program, ['/', '/render', '/slow'], 'refuse-what-you-do-not-serve')
+})
+
+check('the workers share the load', async () => {
+  await using program = await start({ workers: workersUnderLoad() })
+  await expect(program).toGetShare(0.6, { read: 'sharing-the-load' })
+})
+
+check('a reload keeps half the pace of a plain one', async () => {
+  await using program = await start({ workers: Math.max(2, workersUnderLoad()), fresh: true })
+  await keepsPaceInReload(program, 0.5, {
+    likely: 'workers that could serve wait, or do not listen, while others start',
+    read: 'replace-first-then-retire',
+  })
+})
+
+// Crashes
+
+async function rejection(): Promise<void> {
+  await using program = await start({ workers: 2, fresh: true })
+  await endsOnlyItself(program, 'an unhandled rejection', async ([victim]) => {
+    await reject(program, victim)
+    return victim.pid
+  })
+}
+
+/** Whoever began a request before the crash gets its answer; the worker goes with a failure, and is replaced. */
+async function endsOnlyItself(
+  program: Program,
+  what: string,
+  crashOne: (workers: readonly [Worker, Worker]) => Promise<number>,
+): Promise<void> {
+  const read = 'after-an-exception'
+  const workers = twoOf(program)
+  using inFlight = await beginSlow(program, workers, read)
+  const lostAfter = lastEvent(program)
+  const pid = await crashOne(workers)
+  const victim = workers.find((worker) => worker.pid === pid) ?? workers[0]
+  for (const worker of workers) {
+    await isAnswered(program, inFlight, worker, {
+      what:
+        worker === victim ? `on the worker with ${what}` : `on the other worker, not the one with ${what}`,
+      likely:
+        worker === victim
+          ? 'the worker exits at once: without a handler Node ends it, and process.exit() in one does not wait'
+          : 'the crash of one worker ends others, or the primary',
+      read,
+    })
+  }
+  const exit = await exitOf(program, victim, seconds(7))
+  holds(exit !== undefined, {
+    expected: `after ${what} a worker ends what it has begun, and exits`,
+    got: 'it has nothing left to do, and lives on',
+    likely: 'a handler swallows the error: nobody knows what the process is worth now',
+    read,
+    repeat: program.command,
+  })
+  hasFailed(program, exit, what)
+  await isReplaced(program, victim, lostAfter)
+}
+
+/** Asks for `/crash`, and goes away: left open, this request would hold the drain. Resolves to whom it met. */
+async function askForCrash(program: Program): Promise<number> {
+  const since = lastEvent(program)
+  using _ = openRequest(program.port, '/crash').end()
+  const begun = await program.until(
+    () => program.eventsOf('request').find(({ seq, url }) => seq > since && url === '/crash'),
+    { within: seconds(5) },
+  )
+  holds(begun !== undefined, {
+    expected: 'a worker takes GET /crash within 5 s, while two requests are in flight',
+    got: 'none did',
+    read: 'the-contract',
+    repeat: program.command,
+  })
+  return begun.pid
+}
+
+async function overdueCrash(): Promise<void> {
+  await using program = await start({ workers: 2, env: { SHUTDOWN_MS: '1000' }, fresh: true })
+  const read = 'a-deadline-for-every-drain'
+  const workers = twoOf(program)
+  const [victim, other] = workers
+  using inFlight = await beginOnEach(program, workers, '/slow?ms=600000', { read })
+  const lostAfter = lastEvent(program)
+  await crash(program, victim)
+  const exit = await exitOf(program, victim, seconds(3))
+  holds(exit !== undefined, {
+    expected: 'a crashed worker is gone 2 s after SHUTDOWN_MS (1000) at the latest, whatever it has begun',
+    got: 'it lives on, with a request that never ends',
+    likely: 'the drain has no deadline, or not the one that SHUTDOWN_MS names',
+    read,
+    repeat: program.command,
+  })
+  hasFailed(program, exit, 'an exception')
+  holds(inFlight.of(other).failure === undefined, {
+    expected: 'the deadline of a crashed worker is for that worker alone',
+    got: `a request on the other worker was cut, too (${inFlight.of(other).failure})`,
+    read,
+    repeat: program.command,
+  })
+  await isReplaced(program, victim, lostAfter)
+}
+
+function hasFailed(program: Program, { code, signal }: Exit, what: string): void {
+  holds(code !== 0 || signal !== null, {
+    expected: `after ${what} a worker ends with an exit code other than 0`,
+    got: 'it ended with exit code 0',
+    likely: 'whoever watches exit codes is told that all is well: set process.exitCode, or name the code',
+    read: 'after-an-exception',
+    repeat: program.command,
+  })
+}
+
+async function isReplaced(program: Program, victim: Worker, lostAfter: number): Promise<void> {
+  await expect(program).toReplace(
+    { ...victim, lostAfter },
+    {
+      within: seconds(8),
+      expected:
+        'a crashed worker is replaced, 3 s after its exit at the latest, and the replacement listens within 5 s more',
+      read: 'pauses-and-a-budget',
+    },
+  )
+}
+
+async function noBoot(): Promise<void> {
+  await using program = await start({
+    workers: 2,
+    env: { CRASH_ON_BOOT: '1' },
+    unready: true,
+    fresh: true,
+    muteWorkers: true,
+  })
+  const advice = { read: 'pauses-and-a-budget', repeat: program.command }
+  const ended = await program.until(() => program.ended, { within: seconds(15), alive: false })
+  const forks = program.eventsOf('fork')
+  const early = forks.filter(({ at }) => at - (forks[0]?.at ?? 0) <= 3_000).length
+  holds(early <= 10, {
+    ...advice,
+    expected: 'where no worker can start, at most 10 forks in the first 3 s with 2 workers',
+    got: `${early} forks`,
+    likely: 'each death is followed by a fork at once: put a pause before it, and a bound on how often',
+  })
+  holds(ended !== undefined, {
+    ...advice,
+    expected:
+      'the program gives up when 5 workers in a row died before they listened, within 15 s of its start',
+    got: `it goes on, after ${forks.length} forks`,
+    likely: 'nothing counts the workers that never listened, or the pauses grow too long',
+  })
+  holds(ended.code === 1, {
+    ...advice,
+    expected: 'the program gives up with exit code 1',
+    got: ended.signal === null ? `exit code ${ended.code}` : `it died of ${ended.signal}`,
+  })
+  const deaths = program.eventsOf('exit')
+  // The primary may end before the fifth is told.
+  holds(deaths.length >= 4, {
+    ...advice,
+    expected: 'the program gives up at the fifth worker in a row that dies before it listens',
+    got: `it gave up after ${deaths.length}`,
+  })
+  const last = deaths[3]?.at ?? 0
+  const reason = await program.until(() => saidSince(program, last), { within: seconds(2), alive: false })
+  holds(reason !== undefined, {
+    ...advice,
+    expected: 'the primary prints why it gives up, on either stream',
+    got: 'it printed nothing after the last death (what workers print was kept apart)',
+  })
+  await expect(program).toLeaveNoProcess({ within: seconds(5), read: advice.read })
+}
+
+/** A fork that waits so long after whatever may have set it off was put off on purpose. */
+const PAUSE = 40
+
+async function series(): Promise<void> {
+  await using program = await start({ workers: 2, fresh: true })
+  const advice = { read: 'pauses-and-a-budget', repeat: program.command }
+  let paused = 0
+  let count = 0
+  // A bucket of tokens may be deep: whoever has not paused yet gets more crashes.
+  while (count < 12 || (paused < 2 && count < 30)) {
+    const victim = twoOf(program)[0]
+    const since = lastEvent(program)
+    const at = now()
+    await crash(program, victim)
+    count += 1
+    const whole = (): 'whole' | 'ended' | undefined => {
+      if (program.ended !== undefined) return 'ended'
+      const gone = program.workers.some(({ pid, state }) => pid === victim.pid && state === 'gone')
+      const renewed = program.listening.some(({ forkedSeq }) => forkedSeq > since)
+      return gone && renewed && program.listening.length >= 2 ? 'whole' : undefined
+    }
+    const so = await program.until(whole, { within: seconds(15), alive: false })
+    holds(so !== 'ended', {
+      ...advice,
+      expected: 'workers that crash after they have served never end the program',
+      got: `it ended (exit code ${program.ended?.code}) after ${count} crashes, one by one, each replaced in between`,
+      likely:
+        'crashes of serving workers count against the budget that is meant for those that never listened',
+    })
+    holds(so === 'whole', {
+      ...advice,
+      expected: 'each crashed worker is replaced, 3 s after its exit at the latest',
+      got: `after ${count} crashes, one by one, ${program.listening.length} of 2 workers listen`,
+      likely: 'the pauses grow without bound, or a crash is replaced only so many times',
+    })
+    await program.get('/', advice)
+    if (pauseBefore(program, victim, at) >= PAUSE) paused += 1
+  }
+  await expect(program).toHaveForked(2 + count, {
+    likely: 'some crashes are replaced twice: when the worker tells of it, and again when it exits',
+    ...advice,
+  })
+  holds(paused >= 2, {
+    ...advice,
+    expected: 'a replacement waits a moment, if not every time: 50 ms or more after the crash',
+    got: `${count} crashes in a row, each followed by a fork at once`,
+    likely: 'workers that crash as soon as they serve would be forked as fast as the machine can',
+  })
+}
+
+/** How long the fork after this crash came after the latest thing that may have set it off, ms. */
+function pauseBefore(program: Program, victim: Worker, crashedAt: number): number {
+  const fork = program.eventsOf('spawning').find(({ pid, at }) => pid === program.pid && at > crashedAt)
+  if (fork === undefined) return 0
+  const causes = [...program.eventsOf('disconnect'), ...program.eventsOf('exit')].filter(
+    ({ workerPid, at }) => workerPid === victim.pid && at <= fork.at,
+  )
+  return fork.at - Math.max(crashedAt, ...causes.map(({ at }) => at))
+}
+
+async function renewedBudget(): Promise<void> {
+  await using program = await start({ workers: 2, fresh: true })
+  const advice = { read: 'pauses-and-a-budget', repeat: program.command }
+  let deaths = 0
+  while (deaths < 6) {
+    await giveNextForks(program, { env: { CRASH_ON_BOOT: '1' } })
+    const { lostAfter } = await program.killOneWorker()
+    const dead = (): number => neverListened(program, lostAfter).length
+    const two = await program.until(() => dead() >= 2 || program.ended !== undefined || undefined, {
+      within: seconds(15),
+      alive: false,
+    })
+    await giveNextForks(program, {})
+    const back = await program.until(
+      () => program.listening.length >= 2 || program.ended !== undefined || undefined,
+      {
+        within: seconds(15),
+        alive: false,
+      },
+    )
+    deaths += dead()
+    holds(program.ended === undefined, {
+      ...advice,
+      expected: 'the budget of 5 is for deaths in a row: a worker that listens renews it',
+      got: `it ended (exit code ${program.ended?.code}) after ${deaths} workers that never listened, with others in between that did`,
+      likely: 'deaths are counted, and the count is never set back to 0',
+    })
+    holds(two !== undefined && back !== undefined, {
+      ...advice,
+      expected: 'a worker that dies before it listens is replaced, too, until the budget is used up',
+      got: two === undefined ? 'no second one was forked' : 'no other was forked, though now it could start',
+    })
+  }
+}
+
+// Endings
+
+function sigterm(): Promise<void> {
+  return drains('SIGTERM to the primary', async (program) => {
+    await program.signal('SIGTERM')
+  })
+}
+
+function ctrlC(): Promise<void> {
+  return drains(
+    'SIGINT to the whole process group',
+    async (program) => {
+      await program.signal('SIGINT', 'group')
+    },
+    async (program) => {
+      await program.signal('SIGTERM', 'group')
+      await program.signal('SIGINT')
+      await program.signal('SIGHUP')
+    },
+  )
+}
+
+async function drains(
+  what: string,
+  first: (program: Program) => Promise<void>,
+  more?: (program: Program) => Promise<void>,
+): Promise<void> {
+  await using program = await start({ workers: 2, env: { SHUTDOWN_MS: '6000' }, fresh: true })
+  const read = 'end-on-a-signal'
+  const workers = twoOf(program)
+  using _idle = await connectToEveryWorker(program, read)
+  // Kept-alive connections, which become idle in the middle of the drain; one worker has more to do than the other.
+  using longer = await beginSlow(program, workers, read, { keepAlive: true, ms: 2_400 })
+  longer.of(workers[0])[Symbol.dispose]()
+  using shorter = await beginSlow(program, workers, read, { keepAlive: true })
+  const end = await watchEnd(program)
+  await first(program)
+  const refuses = async (): Promise<true | undefined> => {
+    const answer = await program.fetch('/', { within: seconds(1) })
+    return (!answer.ok && answer.code !== 'timeout') || undefined
+  }
+  const refused = await program.eventually(refuses, { within: seconds(1) })
+  holds(refused === true, {
+    expected: `1 s after ${what} new connections are refused or reset`,
+    got: 'they are still taken',
+    likely: 'the workers go on listening, or drain one after the other',
+    read,
+    repeat: program.command,
+  })
+  await more?.(program)
+  for (const [worker, inFlight] of [
+    [workers[0], shorter],
+    [workers[1], longer],
+  ] as const) {
+    await isAnswered(program, inFlight, worker, {
+      what: more ? `at ${what}, with more signals after it` : `at ${what}`,
+      likely: more
+        ? 'Ctrl-C reaches the workers, too, and without a listener of their own ends them; or a second signal kills'
+        : 'process.exit() does not wait for anything; or it is called when the first worker has gone',
+      read,
+      alive: false,
+    })
+  }
+  await end.isGood(read)
+}
+
+/** Watches how a program ends; from now on nothing may be forked. */
+async function watchEnd(program: Program) {
+  const since = lastEvent(program)
+  const before = await program.usage()
+  return {
+    async isGood(read: string): Promise<void> {
+      const took = program.ended === undefined ? takenBetween(before, await program.usage()) : 0
+      const ended = await program.until(() => program.ended, { within: seconds(3), alive: false })
+      const advice = { read, repeat: program.command }
+      const expected = 'when the last answer is out the program ends within 3 s, with exit code 0'
+      const likely =
+        'a kept-alive connection is idle now and holds its server: server.close() ends those that are idle at that moment, not those that become idle later'
+      holds(ended !== undefined, { ...advice, expected, got: 'it still runs', likely })
+      if (ended.code === 1 && took > 1_000) {
+        throw new Inconclusive(
+          `This machine held the program up for ${(took / 1_000).toFixed(1)} s of its 6.`,
+        )
+      }
+      holds(ended.code === 0, {
+        ...advice,
+        expected,
+        got: ended.signal === null ? `exit code ${ended.code}` : `it died of ${ended.signal}`,
+        likely: ended.code === 1 ? likely : undefined,
+      })
+      const forks = program.eventsOf('fork').filter(({ seq }) => seq > since).length
+      holds(forks === 0, {
+        ...advice,
+        expected: 'after the signal nothing is forked any more',
+        got: `${forks} ${forks === 1 ? 'worker was' : 'workers were'} forked`,
+        likely:
+          'a worker that goes on the way out looks like one that died, or a pause before a fork goes on',
+      })
+      await expect(program).toLeaveNoProcess({ within: seconds(5), read })
+    },
+  }
+}
+
+async function endless(): Promise<void> {
+  await using program = await start({ workers: 2, env: { SHUTDOWN_MS: '1000' }, fresh: true })
+  const read = 'a-deadline-for-every-drain'
+  using _inFlight = await beginOnEach(program, twoOf(program), '/slow?ms=600000', { read })
+  const at = now()
+  await program.signal('SIGTERM')
+  await expect(program).toEnd({
+    within: seconds(3),
+    code: 1,
+    read,
+    likely:
+      'the deadline is missing, or it looks for workers in cluster.workers, which those that drain have left; 1 tells that something was cut',
+  })
+  const ended = program.eventsOf('ended')[0]?.at ?? at
+  holds(ended - at > 900, {
+    expected: 'requests in flight have until SHUTDOWN_MS (1000) to end',
+    got: `all was over after ${Math.round(ended - at)} ms`,
+    likely: 'the program does not wait for what it has begun',
+    read,
+    repeat: program.command,
+  })
+  await expect(program).toLeaveNoProcess({
+    within: seconds(3),
+    read,
+    likely: 'the primary goes, and leaves the workers that drain to themselves: they have to be killed',
+  })
+}
+
+// Reloads
+
+async function replacementFirst(): Promise<void> {
+  await using program = await start({ workers: 2, env: { SHUTDOWN_MS: '1000' }, fresh: true })
+  const advice = { read: 'replace-first-then-retire', repeat: program.command }
+  const old = twoOf(program)
+  using _inFlight = await beginOnEach(program, old, '/slow?ms=600000', advice)
+  await giveNextForks(program, { holdListen: true })
+  const since = lastEvent(program)
+  await program.get('/reload', { ...reloadRequest, status: 202, ...advice })
+  await isHeld(program, since)
+  await program.quiet(300)
+  stillListen(program, old, since, 'its replacement did not listen yet')
+  const again = await program.admin('/reload', reloadRequest)
+  holds(again.ok && again.status === 409, {
+    ...advice,
+    expected: 'POST /reload answers 409 while a reload runs',
+    got: describeAnswer(again),
+  })
+  await program.get('/', advice)
+  await giveNextForks(program, {})
+  await isRenewed(program, old, 'though each has a request that never ends, and SHUTDOWN_MS is 1000')
+  await expect(program).toHaveForked(4, advice)
+  await reloads(program)
+}
+
+async function failedReload(): Promise<void> {
+  await using program = await start({ workers: 2, fresh: true, muteWorkers: true })
+  const advice = { read: 'a-reload-that-fails', repeat: program.command }
+  const old = twoOf(program)
+  const begun = lastEvent(program)
+  await giveNextForks(program, { env: { CRASH_ON_BOOT: '1' } })
+  // As many as the budget has: they must not use it up.
+  for (let nth = 1; nth <= 5; nth += 1) {
+    const since = lastEvent(program)
+    if (nth === 1) await program.signal('SIGHUP')
+    else await reloads(program)
+    const dead = await program.until(() => neverListened(program, since)[0], { within: seconds(10) })
+    holds(dead?.goneAt !== undefined, {
+      ...advice,
+      expected:
+        nth === 1
+          ? 'SIGHUP starts a reload, which forks a worker'
+          : 'after a failed reload comes the next one',
+      got: 'no worker was forked',
+    })
+    const { goneAt } = dead
+    const told = await program.until(() => saidSince(program, goneAt), { within: seconds(3), alive: false })
+    const refork = (): true | undefined => program.workers.some((one) => one.forkedAt > goneAt) || undefined
+    // Long enough for the longest pause, the last time.
+    const reforked = await program.until(() => refork() ?? (program.ended !== undefined || undefined), {
+      within: nth === 5 ? seconds(3.3) : 100,
+      alive: false,
+    })
+    holds(reforked === undefined, {
+      ...advice,
+      expected: 'when a replacement cannot start, the reload stops: nothing is forked for it any more',
+      got: program.ended
+        ? `the program ended with exit code ${program.ended.code}`
+        : 'another worker was forked',
+      likely: 'the death of a replacement is treated as a crash of a worker that has to be replaced',
+    })
+    holds(told !== undefined, {
+      ...advice,
+      expected: 'one line on either stream says that the reload has stopped',
+      got: 'the primary printed nothing after the death (what workers print was kept apart)',
+    })
+  }
+  stillListen(program, old, begun, 'no replacement came to listen')
+  await program.get('/', advice)
+  await giveNextForks(program, {})
+  await reloads(program)
+  await isRenewed(program, old, 'once they can start again')
+}
+
+async function endInReload(): Promise<void> {
+  await using program = await start({ workers: 2, env: { SHUTDOWN_MS: '5000' }, fresh: true })
+  const read = 'end-on-a-signal'
+  const workers = twoOf(program)
+  using inFlight = await beginSlow(program, workers, read)
+  await giveNextForks(program, { holdListen: true })
+  const since = lastEvent(program)
+  await program.signal('SIGHUP')
+  await isHeld(program, since)
+  const end = await watchEnd(program)
+  await program.signal('SIGTERM')
+  await program.quiet(100)
+  await program.releaseListen()
+  for (const worker of workers) {
+    await isAnswered(program, inFlight, worker, {
+      what: 'at a SIGTERM in the middle of a reload',
+      read,
+      alive: false,
+    })
+  }
+  await end.isGood(read)
+}
+
+const reloadRequest = { admin: true, method: 'POST' } as const
+
+/** Orders a reload, as soon as the one before is over. */
+async function reloads(program: Program): Promise<void> {
+  let last = 'nothing'
+  const accepted = await program.eventually(
+    async () => {
+      const answer = await program.admin('/reload', reloadRequest)
+      last = describeAnswer(answer)
+      return (answer.ok && answer.status === 202) || undefined
+    },
+    { within: seconds(10) },
+  )
+  await program.mustBeAlive()
+  holds(accepted === true, {
+    expected: 'POST /reload answers 202, once no reload runs any more',
+    got: `10 s after the last one it answers ${last}`,
+    likely: 'whatever remembers that a reload runs is not reset on every way out of it',
+    read: 'replace-first-then-retire',
+    repeat: program.command,
+  })
+}
+
+/** Waits until the listen of a worker that the reload has forked is held. */
+async function isHeld(program: Program, since: number): Promise<void> {
+  const held = await program.until(() => program.eventsOf('listen-held').find(({ seq }) => seq > since), {
+    within: seconds(10),
+  })
+  holds(held !== undefined, {
+    expected: 'a reload forks a new worker, which comes to its listen() within 10 s',
+    got: 'none did, while the old ones listen',
+    likely: 'the old worker has to drain first, or nothing listens for SIGHUP',
+    read: 'replace-first-then-retire',
+    repeat: program.command,
+  })
+}
+
+/** None of these workers has begun to close. */
+function stillListen(program: Program, old: readonly Worker[], since: number, why: string): void {
+  const left = program.events.find(
+    (event) =>
+      event.seq > since &&
+      (event.type === 'server-closing' || event.type === 'gone') &&
+      old.some(({ pid }) => pid === event.pid),
+  )
+  holds(left === undefined, {
+    expected: 'an old worker listens until its replacement does',
+    got: `one ${left?.type === 'gone' ? 'ended' : 'stopped listening'}, though ${why}`,
+    likely: 'the old worker is disconnected when the new one is forked, or even before',
+    read: 'replace-first-then-retire',
+    repeat: program.command,
+  })
+}
+
+async function isRenewed(program: Program, old: readonly Worker[], circumstance: string): Promise<void> {
+  const over = async (): Promise<true | undefined> => {
+    await program.releaseListen()
+    const left = program.workers.filter(
+      ({ pid, state }) => state !== 'gone' && old.some((one) => one.pid === pid),
+    )
+    return (left.length === 0 && program.listening.length >= old.length) || undefined
+  }
+  const renewed = await program.eventually(over, { within: seconds(20), every: 100 })
+  await program.mustBeAlive()
+  const left = old.filter(({ pid }) => program.workers.some((one) => one.pid === pid && one.state !== 'gone'))
+  holds(renewed === true, {
+    expected: `a reload renews both workers within 20 s, ${circumstance}`,
+    got: `${left.length} of the old ones live on, ${program.listening.length} workers listen`,
+    likely: left.length > 0 ? 'the drains of a reload have no deadline' : undefined,
+    read: 'replace-first-then-retire',
+    repeat: program.command,
+  })
+}
+
+// What they share
+
+interface Exit {
+  readonly code: number | null
+  readonly signal: string | null
+}
+
+/** Milliseconds since the epoch, as in events. */
+function now(): number {
+  return performance.timeOrigin + performance.now()
+}
+
+function lastEvent(program: Program): number {
+  return program.events.at(-1)?.seq ?? 0
+}
+
+/** Two workers that listen, the one that was forked first before the other. */
+function twoOf(program: Program): readonly [Worker, Worker] {
+  const [one, other] = program.listening.toSorted((a, b) => a.forkedSeq - b.forkedSeq)
+  if (one === undefined || other === undefined) throw new Error('fewer than two workers listen')
+  return [one, other]
+}
+
+/** Workers that were forked after this event, and died without having listened. */
+function neverListened(program: Program, since: number): readonly Worker[] {
+  return program.workers.filter(
+    ({ forkedSeq, state, listeningAt }) => forkedSeq > since && state === 'gone' && listeningAt === undefined,
+  )
+}
+
+function saidSince(program: Program, at: number): true | undefined {
+  return program.eventsOf('line').some((line) => line.at >= at && line.text.trim() !== '') || undefined
+}
+
+async function exitOf(program: Program, { pid }: Worker, within: number): Promise<Exit | undefined> {
+  return program.until(() => program.eventsOf('exit').find(({ workerPid }) => workerPid === pid), { within })
+}
+
+/** A request on each of these workers that goes on for a second at least. */
+async function beginSlow(
+  program: Program,
+  workers: readonly Worker[],
+  read: string,
+  { keepAlive = false, ms = 1_500, tries = 3 } = {},
+): Promise<InFlight> {
+  const begun = patientNow()
+  const inFlight = await beginOnEach(program, workers, `/slow?ms=${ms}`, { read, keepAlive })
+  if (patientNow() - begun < ms - 1_000) return inFlight
+  inFlight[Symbol.dispose]()
+  if (tries === 1)
+    throw new Inconclusive('This machine is too busy: no request could be begun on each worker.')
+  return beginSlow(program, workers, read, { keepAlive, ms: ms + 1_000, tries: tries - 1 })
+}
+
+/** The request in flight on this worker ends well. */
+async function isAnswered(
+  program: Program,
+  inFlight: InFlight,
+  worker: Worker,
+  advice: {
+    readonly what: string
+    readonly likely?: string
+    readonly read: string
+    readonly alive?: boolean
+  },
+): Promise<void> {
+  const { what, likely, read, alive = true } = advice
+  const request = inFlight.of(worker)
+  await program.until(() => request.over || request.failure !== undefined || undefined, {
+    within: seconds(8),
+    alive,
+  })
+  const status = request.head?.status
+  holds(request.over && status === 200, {
+    expected: `a request in flight ${what} is answered`,
+    got:
+      request.failure !== undefined
+        ? `it was cut (${request.failure})`
+        : status === undefined
+          ? 'no answer came'
+          : `it got ${status}${request.over ? '' : ', and no end'}`,
+    likely,
+    read,
+    repeat: program.command,
+  })
+}
