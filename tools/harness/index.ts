@@ -6,6 +6,7 @@ export { expectPromptBesideReports } from './beside-reports.ts'
 export { check, holds, note, skip } from './check.ts'
 export { asksForTheDefaultPort, endsOnSigterm, refusesOddRequests, servesPages } from './contract.ts'
 export { endsOnSigterm, expectNoDeath, refusesOddRequests, servesPages } from './contract.ts'
+export { follow, type FollowedRequest } from './arrivals.ts'
 export {
   describeFailures,
   keepAsking,
@@ -74,6 +75,24 @@ export { workersUnderLoad } from './throughput.ts'
 export { median, quantile } from './share.ts'
 export { readExposition, type Exposition, type Sample } from './prometheus.ts'
 export { findSecret, formsOf } from './secrets.ts'
+export { bearsSignature, forge, maimed, signatureOf } from './forgery.ts'
+export { cpuOf, workLeft } from './leftover.ts'
+export { mentions } from './source.ts'
+export { boundsSlowClients, cutsUploadsShort, echoesWhole, survivesNonsense, type Room } from './bounds.ts'
+export { inOrder } from './in-order.ts'
+export {
+  askBesideHeavy,
+  freesItsPlace,
+  freesWaitingPlace,
+  givesUpItsWork,
+  heldTogether,
+  isRetryAfter,
+  repeatBurst,
+  runsOneAtATime,
+  runsOneInEach,
+  statusesOf,
+  type Places,
+} from './places.ts'
 export type { LostWorker, Worker } from './workers.ts'
 export { takenBetween } from './usage.ts'
 export {
