@@ -236,6 +236,8 @@ async function openSilent(port: number): Promise<Disposable> {
   const socket = connect(port, '127.0.0.1').on('error', () => {})
   await new Promise((resolve) => socket.once('connect', resolve).once('close', resolve))
   return { [Symbol.dispose]: () => void socket.destroy() }
+}
+
 /** No process of it has ended since its start, whatever it met. */
 export async function expectNoDeath(program: Program, read: string, likely: string): Promise<void> {
   await program.mustBeAlive()

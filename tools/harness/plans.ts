@@ -92,14 +92,12 @@ export function planFor(root: string, file: string, options: StartOptions = {}):
 
 /** A shell command that a person can paste to start the same program. */
 export function shellCommand(root: string, file: string, options: StartOptions = {}): string {
-  const { workers, env = {}, core } = options
+  const { workers, env = {}, core, redis, randomSeed, withoutPort } = options
   const settings = {
     ...(workers !== undefined && { WORKERS: String(workers) }),
-    ...env,
-    ...(options.withoutPort === undefined && { PORT: '8000' }),
-  const { workers, env = {}, core, redis, randomSeed } = options
     ...(redis !== undefined && { REDIS_URL: 'redis://127.0.0.1:6379' }),
-    PORT: '8000',
+    ...env,
+    ...(withoutPort === undefined && { PORT: '8000' }),
   }
   const words = Object.entries(settings).map(([name, value]) => `${name}=${quoted(value)}`)
   if (core !== undefined) words.push(`taskset -c ${core}`)

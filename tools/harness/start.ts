@@ -112,31 +112,17 @@ async function hold(
 
 async function leave(program: Program): Promise<void> {
   held.delete(program)
-  const {
-    withoutPort,
-    hollowForks,
-    holdListen,
-    countMessages,
-    recordMessages,
-    watchRequests,
-    muteWorkers,
-    port,
-  } = program.identity.options
-  const watched = countMessages === true || recordMessages === true || watchRequests === true
-  const changed = muteWorkers === true || hollowForks === true || holdListen !== undefined
-  const special = watched || changed || port !== undefined || withoutPort !== undefined
-  if (special) await program.end()
   if (isSpecial(program.identity.options)) await program.end()
   else await shelve(idle, program)
 }
 
 /** Whether it was started in a way that its command does not tell whole, so that it is of use to nobody else. */
 function isSpecial(options: StartOptions): boolean {
-  const { holdListen, countMessages, recordMessages, watchRequests, muteWorkers, port, dataDir, redis } =
-    options
+  const { countMessages, recordMessages, watchRequests, muteWorkers, hollowForks } = options
+  const { holdListen, port, withoutPort, dataDir, redis } = options
   const watched = countMessages === true || recordMessages === true || watchRequests === true
-  const placed = [holdListen, port, dataDir, redis].some((option) => option !== undefined)
-  return watched || muteWorkers === true || placed
+  const placed = [holdListen, port, withoutPort, dataDir, redis].some((option) => option !== undefined)
+  return watched || muteWorkers === true || hollowForks === true || placed
 }
 
 async function shelve(shelf: Program[], program: Program): Promise<void> {

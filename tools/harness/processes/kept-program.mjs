@@ -57,8 +57,8 @@ export class KeptProgram {
   }
 
   start() {
-    const { argv, cwd, env, port, adminPort, observed = true, input = false, withoutPort = false } = this.plan
-    const { argv, cwd, env, port, adminPort, dataDir, observed = true, input = false } = this.plan
+    const { argv, cwd, env, port, adminPort, dataDir } = this.plan
+    const { observed = true, input = false, withoutPort = false } = this.plan
     const observer = new URL('./observer.mjs', import.meta.url).href
     const child = spawn(/** @type {string} */ (argv[0]), argv.slice(1), {
       cwd,
