@@ -1,7 +1,6 @@
 import {
   beginOnEach,
   check,
-  connectToEveryWorker,
   crash,
   describeAnswer,
   describeFailures,
@@ -10,6 +9,7 @@ import {
   holds,
   Inconclusive,
   keepsPaceInReload,
+  keptConnection,
   openRequest,
   patientNow,
   refusesOddRequests,
@@ -385,7 +385,7 @@ async function drains(
   await using program = await start({ workers: 2, env: { SHUTDOWN_MS: '6000' }, fresh: true })
   const read = 'end-on-a-signal'
   const workers = twoOf(program)
-  using _idle = await connectToEveryWorker(program, read)
+  using _idle = await leaveIdle(program)
   // Kept-alive connections, which become idle in the middle of the drain; one worker has more to do than the other.
   using longer = await beginSlow(program, workers, read, { keepAlive: true, ms: 2_400 })
   longer.of(workers[0])[Symbol.dispose]()
@@ -419,6 +419,17 @@ async function drains(
     })
   }
   await end.isGood(read)
+}
+
+/** Connections that have had their answer: idle now, if the program keeps them at all. */
+async function leaveIdle(program: Program): Promise<Disposable> {
+  const kept = Array.from({ length: 6 }, () => keptConnection())
+  await Promise.all(kept.map(({ agent }) => program.fetch('/', { agent })))
+  return {
+    [Symbol.dispose]() {
+      for (const one of kept) one[Symbol.dispose]()
+    },
+  }
 }
 
 /** Watches how a program ends; from now on nothing may be forked. */
