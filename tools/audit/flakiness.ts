@@ -28,7 +28,7 @@ const thresholds: Readonly<Record<number, number>> = {
   8: 0.6,
   10: 0.6,
 }
-const thresholds: Readonly<Record<number, number>> = { 2: 0.6, 3: 0.7, 9: 0.5 }
+const thresholds: Readonly<Record<number, number>> = { 2: 0.6, 3: 0.7, 8: 0.6, 9: 0.5, 10: 0.6 }
 
 type Outcome = 'right' | 'wrong' | 'inconclusive' | 'broken'
 
