@@ -19,7 +19,7 @@ import { mark, survivors } from './survivors.ts'
 import type { Tally } from './tally.ts'
 
 const cli = join(projectRoot, 'tools', 'start.mjs')
-const mistake = 'checks/03-basic-cluster/mistakes/port-and-id.ts'
+const mistake = 'checks/03-basic-cluster/mistakes/more/port-and-id.ts'
 
 interface Case {
   readonly what: string

@@ -14,7 +14,7 @@ import { auditVerdicts } from './verdicts.ts'
 const usage = `npm test                       everything
 npm test -- --only PART        static | unit | texts | commands | endings | verdicts
 npm test -- --lesson N         the verdicts of one lesson (may be repeated)
-npm test -- --program WORDS    the verdicts of programs whose path holds these
+npm test -- --program WORDS    the verdicts of programs whose path holds these, also under more/
 npm test -- --more             the verdicts of all programs, also of those under more/
 npm test -- --update           pins the messages that are not pinned, or not as they are now`
 
@@ -61,14 +61,15 @@ function read(args: readonly string[]) {
       throw new Error(`There is no part ${values.only}.`)
     const unknown = numbers?.find((number) => !known.includes(number))
     if (unknown !== undefined) throw new Error(`There is no lesson ${unknown}.`)
-    // Naming a lesson or a program asks for verdicts.
-    const asksForVerdicts = numbers !== undefined || values.program !== undefined || values.more
+    // Naming a lesson or a program asks for verdicts; a program may be one under more/.
+    const named = values.program !== undefined
+    const asksForVerdicts = numbers !== undefined || named || values.more
     return {
       only: values.only ?? (asksForVerdicts ? 'verdicts' : undefined),
       numbers,
       filter: values.program,
       update: values.update,
-      more: values.more,
+      more: values.more || named,
     }
   } catch (error) {
     console.error(`${error instanceof Error ? error.message : String(error)}\n\n${usage}`)

@@ -1,5 +1,6 @@
 /** The tests of the checkers: every program in the repository gets the verdict that it is there to show. */
 
+import { existsSync } from 'node:fs'
 import { inProject, lessons, projectRoot, type Lesson } from '../catalog.ts'
 import { openGrader, type Grader } from '../harness/grading.ts'
 import type { CheckResult, LessonResult } from '../harness/verdict.ts'
@@ -66,7 +67,7 @@ function problemWithRight(result: LessonResult): string | undefined {
 
 function problemWithWrong(
   result: LessonResult,
-  { caughtBy, transcript }: Expectation,
+  { file, caughtBy, transcript }: Expectation,
   update: boolean,
 ): string | undefined {
   if (result.verdict !== 'failed')
@@ -76,11 +77,10 @@ function problemWithWrong(
   if (caughtBy !== undefined && failed.name !== caughtBy) {
     return `it has to be caught by “${caughtBy}”, and it was by ${describe(failed)}`
   }
-  const difference =
-    transcript === undefined ? undefined : compareTranscript(transcript, transcriptOf(failed), update)
-  // Told, and no failure: some messages differ with the machine's mood, and not all are pinned on a quiet one yet.
-  if (difference !== undefined) console.log(`~ ${difference}`)
-  return undefined
+  if (transcript === undefined) return undefined
+  // What stands under more/ may do without a transcript, not with one that differs.
+  if (!update && file.includes('/more/') && !existsSync(transcript)) return undefined
+  return compareTranscript(transcript, transcriptOf(failed), update)
 }
 
 function notPassed(result: LessonResult): CheckResult | undefined {
