@@ -1,4 +1,5 @@
 import {
+  asksForTheDefaultPort,
   check,
   cores,
   endsOnSigterm,
@@ -8,6 +9,7 @@ import {
   keptConnection,
   meetEveryWorker,
   noteOldNames,
+  pause,
   refusesOddRequests,
   seconds,
   servesPages,
@@ -15,6 +17,7 @@ import {
   workersUnderLoad,
   type Answer,
   type Program,
+  type Worker,
 } from '#harness'
 
 check('the primary forks WORKERS workers', async () => {
@@ -45,6 +48,8 @@ check('every worker answers on one port, and the primary never does', async () =
     read,
     repeat: program.command,
   })
+  await using unset = await start({ workers: 1, withoutPort: 8000, unready: true, fresh: true })
+  await asksForTheDefaultPort(unset, 'the-contract')
 })
 
 check("an answer tells its worker's role, pid, parent and id", async () => {
@@ -76,8 +81,8 @@ check('unknown paths and wrong methods are refused, and nothing ends', async () 
 check('each worker counts its own hits', async () => {
   await using program = await start({ workers: 3, fresh: true })
   const other = async (): Promise<void> => {
-    await program.fetch('/nowhere')
-    await program.fetch('/', { method: 'POST' })
+    for (const path of ['/nowhere', '//', '/nowhere?/']) await program.fetch(path)
+    for (const method of ['POST', 'PUT', 'DELETE']) await program.fetch('/', { method })
     await program.fetch('/render?visitor=you')
   }
   // What comes before, in between and at the same time must not count.
@@ -113,7 +118,11 @@ check('a kept-alive connection stays with one worker', async () => {
   await using program = await start({ workers: 3 })
   using connection = keptConnection()
   const answers: Answer[] = []
-  for (let sent = 0; sent < 20; sent += 1) answers.push(await program.get('/', connection))
+  for (let sent = 0; sent < 20; sent += 1) {
+    // A client may think in between.
+    if (sent === 10) await pause(100)
+    answers.push(await program.get('/', connection))
+  }
   const closed = answers.find((answer) => answer.headers.connection === 'close')
   holds(closed === undefined, {
     expected: 'a client may keep its connection for the next request',
@@ -127,16 +136,34 @@ check('a kept-alive connection stays with one worker', async () => {
     expected: 'twenty requests on one kept-alive connection meet one worker',
     got: `${pids.size} processes answered them`,
     likely:
-      'something stands between the client and the workers and deals out requests: a proxy in the primary',
+      'connections are closed soon, and the client has to open another (keepAliveTimeout), or something stands between the client and the workers and deals out requests: a proxy in the primary',
     read: 'a-connection-stays-with-its-worker',
     repeat: program.command,
   })
+  const hits = answers.map((answer) => Number(jsonOf(answer)?.hits))
+  holds(
+    hits.every((count, index) => count === (hits[0] ?? 0) + index),
+    {
+      expected: 'every request on a connection that is kept counts as a hit',
+      got: `hits of ${hits.join(', ')}`,
+      likely: 'connections are counted, and not answers',
+      read: 'memory-is-not-shared',
+      repeat: program.commandWith('/'),
+    },
+  )
 })
 
 check('killing one worker leaves the others serving', async () => {
   await using program = await start({ workers: 3, fresh: true })
   const read = 'when-a-worker-dies'
-  const lost = await program.killOneWorker()
+  // First the first, then the last: none is more than the others.
+  await servesWithout(program, program.listening[0], read)
+  await servesWithout(program, program.listening.at(-1), read)
+  await meetEveryWorker(program, '/', { read })
+})
+
+async function servesWithout(program: Program, victim: Worker | undefined, read: string): Promise<void> {
+  const lost = await program.killOneWorker(victim)
   await program.until(() => program.workers.find(({ id, state }) => id === lost.id && state === 'gone'), {
     within: seconds(5),
   })
@@ -153,8 +180,7 @@ check('killing one worker leaves the others serving', async () => {
       repeat: program.command,
     })
   }
-  await meetEveryWorker(program, '/', { read })
-})
+}
 
 check('the workers share the load', async () => {
   await using program = await start({ workers: workersUnderLoad() })

@@ -1,13 +1,39 @@
 /** The claims that every lesson's contract shares. */
 
+import { connect } from 'node:net'
 import { expect } from './matchers.ts'
-import { fetchFrom, type Answer, type NoAnswer } from './http.ts'
+import { describeAnswer, fetchFrom, keptConnection, type Answer, type NoAnswer } from './http.ts'
 import { seconds } from './patience.ts'
 import { Mismatch } from './problems.ts'
 import type { Program } from './program.ts'
 import { startReference } from './reference.ts'
 
 const VISITORS = ['ada', 'Grace Hopper', 'a/b?c=d&e=%41+f', '<b>&"\'', 'Zoë 漢字 🧮', ''.padEnd(200, 'long ')]
+
+/** Without PORT in its environment it listens on port 8000. Given a program that was started with `withoutPort: 8000`. */
+export async function asksForTheDefaultPort(program: Program, read: string): Promise<void> {
+  const asked = (): number | undefined =>
+    [
+      ...program.eventsOf('listen-held'),
+      ...program.eventsOf('server-listening'),
+      ...program.eventsOf('server-error'),
+    ].find(({ port }) => port === DEFAULT_PORT)?.port ?? undefined
+  const found = await program.until(() => asked() ?? program.eventsOf('server-listening')[0]?.port, {
+    within: seconds(10),
+  })
+  // It may open a port of its own before.
+  const wanted = found === DEFAULT_PORT ? found : await program.until(asked, { within: seconds(5) })
+  if (wanted !== undefined) return
+  throw new Mismatch({
+    expected: `without PORT in its environment, the program listens on port ${DEFAULT_PORT}`,
+    got: found === undefined ? 'nothing in it listens' : `it listens on port ${found}`,
+    likely: 'PORT is read, but its default is another',
+    read,
+    repeat: program.command,
+  })
+}
+
+const DEFAULT_PORT = 8000
 
 /** Every page equals what `renderHandbook(visitor)` gives, byte for byte; the same visitor twice too. */
 export async function servesPages(program: Program, read: string): Promise<void> {
@@ -71,7 +97,7 @@ export async function refusesOddRequests(
   known: readonly string[],
   read: string,
 ): Promise<void> {
-  const before = program.workers.length
+  const before = populationOf(program)
   const longer = known.filter((path) => path !== '/').map((path) => `${path}er`)
   for (const path of ['/nowhere', '//', '///', '/%', '/nowhere?visitor=%', ...longer]) {
     await program.get(path, {
@@ -93,31 +119,115 @@ export async function refusesOddRequests(
       })
     }
   }
-  await program.get('/', { read })
-  await program.mustBeAlive()
-  const gone = program.workers.filter((worker) => worker.state === 'gone')
-  if (gone.length === 0 && program.workers.length === before) return
-  throw new Mismatch({
-    expected: 'no process ends because of an odd request',
-    got: `${gone.length} ${gone.length === 1 ? 'worker' : 'workers'} died`,
-    likely: 'an exception in a request listener ends the process: catch what parsing throws',
+  await survives(
+    program,
+    before,
+    "a path or a body that was not expected: new URL('//', base) throws",
+    '//',
     read,
-    repeat: program.commandWith('//'),
+  )
+  // A visitor that is not named, or badly encoded, may be answered as the program likes.
+  for (const path of [
+    '/render',
+    '/render?visitor',
+    '/render?visitor=%',
+    '/render?visitor=%E0%A4&visitor=x',
+  ]) {
+    const answer = await program.fetch(path)
+    await survives(
+      program,
+      before,
+      'a visitor that is missing is null or undefined, and decodeURIComponent throws on a lone %',
+      path,
+      read,
+    )
+    if (path.includes('%') || (answer.ok && [200, 400].includes(answer.status))) continue
+    throw new Mismatch({
+      expected: `GET ${path} answers any page, or 400`,
+      got: describeAnswer(answer),
+      likely: 'a visitor that is missing is null or undefined',
+      read: 'the-contract',
+      repeat: program.commandWith(path),
+    })
+  }
+  // Not on a path whose work would go on into the next check.
+  for (const path of ['/', '/render']) goesAway(program, path)
+  await program.get('/', { read })
+  await survives(
+    program,
+    before,
+    "a client that hangs up: an 'error' event to which nobody listens",
+    '/',
+    read,
+  )
+}
+
+/** Asks, and cuts the connection at once. */
+function goesAway(program: Program, path: string): void {
+  const socket = connect(program.port, '127.0.0.1', () => {
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`, () => socket.resetAndDestroy())
+  })
+  socket.on('error', () => {})
+}
+
+/** No process has gone, and none has come. */
+async function survives(
+  program: Program,
+  before: Population,
+  cause: string,
+  path: string,
+  read: string,
+): Promise<void> {
+  await program.rollCall()
+  const now = populationOf(program)
+  if (now.gone === before.gone && now.forked === before.forked) return
+  // Its last words may come after the news of its end.
+  await program.until(() => /Error/.test(program.lastWords()) || undefined, {
+    within: seconds(0.5),
+    alive: false,
+  })
+  throw new Mismatch({
+    expected: 'no request ends a process',
+    got: `one ended: ${program.lastWords()}`,
+    likely: `an exception in a request listener ends the process. Here it may be ${cause}`,
+    read,
+    repeat: program.commandWith(path),
   })
 }
 
-/** SIGTERM to the first process ends the program, and every process of it, within 10 s. */
+interface Population {
+  readonly forked: number
+  readonly gone: number
+}
+
+function populationOf(program: Program): Population {
+  const ours = [program.pid, ...program.workers.map((worker) => worker.pid)]
+  return {
+    forked: program.workers.length,
+    gone: program.eventsOf('gone').filter(({ pid }) => ours.includes(pid)).length,
+  }
+}
+
+/**
+ * SIGTERM to the first process ends the program, and every process of it, within 10 s: also while clients hold their
+ * connections open, one that was answered and one that never asked, as browsers open them ahead.
+ */
 export async function endsOnSigterm(program: Program, read: string): Promise<void> {
+  using kept = keptConnection()
+  await program.fetch('/', kept)
+  using _silent = await openSilent(program.port)
   await program.signal('SIGTERM')
   await expect(program).toEnd({
     within: seconds(10),
     read,
-    likely: 'a SIGTERM listener replaces the default, which is to end: it has to end the program itself',
+    likely:
+      'a SIGTERM listener replaces the default, which is to end: it has to end the program itself, and server.close() waits for clients that hold their connections open',
   })
   await expect(program).toLeaveNoProcess({
     within: seconds(10),
     read,
-    likely: 'a worker ignores that its primary has gone, or a child process is detached',
+    likely:
+      'a worker ignores that its primary has gone, or waits for clients that hold their connections open; or a child process is detached',
   })
 }
 
@@ -133,4 +243,11 @@ export async function expectNoDeath(program: Program, read: string, likely: stri
     read,
     repeat: program.command,
   })
+}
+
+/** A connection on which nothing is ever asked. */
+async function openSilent(port: number): Promise<Disposable> {
+  const socket = connect(port, '127.0.0.1').on('error', () => {})
+  await new Promise((resolve) => socket.once('connect', resolve).once('close', resolve))
+  return { [Symbol.dispose]: () => void socket.destroy() }
 }

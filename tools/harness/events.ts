@@ -57,7 +57,7 @@ export type ProgramEvent =
       readonly alone?: boolean
     })
   | (Observed & { readonly type: 'server-error'; readonly code: string | null; readonly port: number | null })
-  | (Observed & { readonly type: 'listen-held'; readonly worker: number })
+  | (Observed & { readonly type: 'listen-held'; readonly worker?: number; readonly port?: number })
   /** A request that arrived in a process whose requests are watched, and how its answer ended. */
   | (Observed & {
       readonly type: 'request'

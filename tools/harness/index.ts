@@ -4,7 +4,13 @@ export { giveOrder, keepsAdminToLoopback, opensAdmin } from './admin.ts'
 export { leave, lists, neverMoreThan, reaches } from './crew.ts'
 export { expectPromptBesideReports } from './beside-reports.ts'
 export { check, holds, note, skip } from './check.ts'
-export { endsOnSigterm, expectNoDeath, refusesOddRequests, servesPages } from './contract.ts'
+export {
+  asksForTheDefaultPort,
+  endsOnSigterm,
+  expectNoDeath,
+  refusesOddRequests,
+  servesPages,
+} from './contract.ts'
 export { follow, type FollowedRequest } from './arrivals.ts'
 export {
   describeFailures,

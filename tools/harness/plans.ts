@@ -10,6 +10,10 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>
   /** PORT; a free one unless told. */
   readonly port?: number
+  /** PORT is unset; a listen on this port, the default, is held for good, so that the port itself stays free. */
+  readonly withoutPort?: number
+  /** What it forks only sleeps, so that it may fork many. */
+  readonly hollowForks?: boolean
   /** Runs on this one core only (Linux, `taskset`). */
   readonly core?: number
   /** The worker with this id, or any, listens only when `program.releaseListen` says so. */
@@ -61,6 +65,8 @@ export function planFor(root: string, file: string, options: StartOptions = {}):
   const seed = randomSeed === undefined ? [] : [`--random-seed=${randomSeed}`]
   const node = [process.execPath, ...seed, '--import', 'tsx', relativeFile(root, file)]
   const observerOptions = {
+    ...(options.withoutPort !== undefined && { withoutPort: options.withoutPort }),
+    ...(options.hollowForks && { hollowForks: true }),
     ...(holdListen !== undefined && { holdListen }),
     ...(countMessages && { countMessages }),
     ...(recordMessages && { recordMessages }),
@@ -80,6 +86,7 @@ export function planFor(root: string, file: string, options: StartOptions = {}):
     },
     ...(port !== undefined && { port }),
     ...(dataDir !== undefined && { dataDir }),
+    ...(options.withoutPort !== undefined && { withoutPort: true }),
   }
 }
 
@@ -90,7 +97,7 @@ export function shellCommand(root: string, file: string, options: StartOptions =
     ...(workers !== undefined && { WORKERS: String(workers) }),
     ...(redis !== undefined && { REDIS_URL: 'redis://127.0.0.1:6379' }),
     ...env,
-    PORT: '8000',
+    ...(options.withoutPort === undefined && { PORT: '8000' }),
   }
   const words = Object.entries(settings).map(([name, value]) => `${name}=${quoted(value)}`)
   if (core !== undefined) words.push(`taskset -c ${core}`)

@@ -380,8 +380,10 @@ export class Program implements AsyncDisposable {
   }
 
   /** The live processes of the program, from the process table. */
-  async processes(): Promise<readonly { readonly pid: number }[]> {
-    const reply = await this.#keeper.request<{ processes: readonly { readonly pid: number }[] }>({
+  async processes(): Promise<readonly { readonly pid: number; readonly command: string }[]> {
+    const reply = await this.#keeper.request<{
+      processes: readonly { readonly pid: number; readonly command: string }[]
+    }>({
       do: 'processes',
       key: this.identity.key,
     })

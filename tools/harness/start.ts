@@ -122,7 +122,8 @@ function isSpecial(options: StartOptions): boolean {
     options
   const watched = countMessages === true || recordMessages === true || watchRequests === true
   const placed = [holdListen, port, dataDir, redis].some((option) => option !== undefined)
-  return watched || muteWorkers === true || placed
+  const changed = muteWorkers === true || options.hollowForks === true || options.withoutPort !== undefined
+  return watched || changed || placed
 }
 
 async function shelve(shelf: Program[], program: Program): Promise<void> {

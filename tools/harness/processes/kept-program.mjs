@@ -12,6 +12,7 @@ import { allowedCores, hasProc, idleMs, processesOfRun, scheduled } from './proc
  * @property {Record<string, string>} env the whole environment but PORT, ADMIN_PORT, DATA_DIR and the keeper's own
  * @property {number} [port] given as PORT; else a free one
  * @property {string} [dataDir] given as DATA_DIR; else a folder of its own, which is not there yet
+ * @property {boolean} [withoutPort] PORT is not in its environment
  * @property {boolean} [observed] default true
  * @property {boolean} [ahead] started ahead of the one who will ask for it
  * @property {boolean} [input] whether standard input is a pipe
@@ -56,7 +57,17 @@ export class KeptProgram {
   }
 
   start() {
-    const { argv, cwd, env, port, adminPort, dataDir, observed = true, input = false } = this.plan
+    const {
+      argv,
+      cwd,
+      env,
+      port,
+      adminPort,
+      dataDir,
+      observed = true,
+      input = false,
+      withoutPort = false,
+    } = this.plan
     const observer = new URL('./observer.mjs', import.meta.url).href
     const child = spawn(/** @type {string} */ (argv[0]), argv.slice(1), {
       cwd,
@@ -67,7 +78,7 @@ export class KeptProgram {
         ADMIN_PORT: String(adminPort),
         DATA_DIR: dataDir,
         ...env,
-        PORT: String(port),
+        ...(withoutPort ? {} : { PORT: String(port) }),
         EVERY_CORE_RUN: this.tag,
         ...(observed ? { EVERY_CORE_KEEPER: this.care.keeper, NODE_OPTIONS: `--import ${observer}` } : {}),
       },
@@ -185,10 +196,11 @@ export class KeptProgram {
 
   /** @param {Plan} plan */
   alike(plan) {
-    const essence = (/** @type {Plan} */ { argv, cwd, env }) =>
+    const essence = (/** @type {Plan} */ { argv, cwd, env, withoutPort = false }) =>
       JSON.stringify([
         argv,
         cwd,
+        withoutPort,
         Object.keys(env)
           .sort()
           .map((name) => [name, env[name]]),

@@ -6,10 +6,11 @@
  * Reports go out with a synchronous write, so that what was reported before a `process.exit()` arrives.
  */
 
-import { ChildProcess } from 'node:child_process'
+import childProcess, { ChildProcess } from 'node:child_process'
 import cluster from 'node:cluster'
 import diagnostics from 'node:diagnostics_channel'
 import { writeSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import net from 'node:net'
 import { performance } from 'node:perf_hooks'
 import { setFlagsFromString } from 'node:v8'
@@ -21,6 +22,9 @@ const {
   EVERY_CORE_KEEPER: keeper = '',
   EVERY_CORE_OPTIONS: optionsText,
 } = process.env
+
+/** Whether what is forked only sleeps: for more workers than this machine could bear. */
+let hollow = false
 
 /** What else is to happen at a fork. @type {((worker: import('node:cluster').Worker) => void) | undefined} */
 let onFork
@@ -132,6 +136,16 @@ function watchProcessesAndThreads(report) {
     report('spawning')
     process.nextTick(() => report('spawned', { childPid: child.pid ?? null, file: child.spawnfile }))
   })
+  // What the program waits for is told on no channel.
+  for (const name of /** @type {const} */ (['spawnSync', 'execFileSync', 'execSync'])) {
+    const run = /** @type {(...all: unknown[]) => any} */ (childProcess[name])
+    const told = (/** @type {unknown[]} */ ...all) => {
+      report('spawned', { childPid: null, file: String(all[0]) })
+      return Reflect.apply(run, childProcess, all)
+    }
+    childProcess[name] = Object.defineProperties(told, Object.getOwnPropertyDescriptors(run))
+  }
+  syncBuiltinESMExports()
   diagnostics.subscribe('worker_threads', (message) => {
     const { worker } = /** @type {{ worker: object }} */ (message)
     // Module hooks (tsx registers some) run in a thread of Node's own.
@@ -180,7 +194,7 @@ function watchOwnListens() {
 /**
  * Every listen ends in `_listen2` (lib/net.js): with a handle if the primary has given one, without if the process has
  * to open its own.
- * @param {(server: object, listen: () => void) => void} instead
+ * @param {(server: object, listen: () => void, port: unknown) => void} instead
  */
 function wrapOwnListen(instead) {
   // It is there, if not in the types.
@@ -191,7 +205,7 @@ function wrapOwnListen(instead) {
   prototype._listen2 = function (...rest) {
     const pass = () => Reflect.apply(listen, this, rest)
     if (this._handle) pass()
-    else instead(this, pass)
+    else instead(this, pass, rest[1])
   }
 }
 
@@ -222,6 +236,8 @@ function followChildren() {
   prototype.spawn = function (/** @type {any} */ options) {
     if (Array.isArray(options?.envPairs)) options.envPairs = withObserver(options.envPairs)
     if (workersMuted) muteWorker(options)
+    const isFork = options?.envPairs?.some((/** @type {string} */ pair) => pair.startsWith('NODE_UNIQUE_ID='))
+    if (hollow && isFork) Object.assign(options, { file: 'sleep', args: ['sleep', '60'] })
     const result = Reflect.apply(spawn, this, [options])
     if (doomedForks > 0 && cluster.isPrimary && this.pid !== undefined) {
       doomedForks -= 1
@@ -304,12 +320,14 @@ let writesHeads = false
 function applyOptions(report) {
   if (optionsText === undefined) return
   /**
-   * @type {{ holdListen?: number | 'any', holdMessages?: boolean, countMessages?: boolean, recordMessages?: boolean,
-   *   watchRequests?: boolean, muteWorkers?: boolean }}
+   * @type {{ withoutPort?: number, hollowForks?: boolean, holdListen?: number | 'any', holdMessages?: boolean,
+   *   countMessages?: boolean, recordMessages?: boolean, watchRequests?: boolean, muteWorkers?: boolean }}
    */
   const options = JSON.parse(optionsText)
   workersMuted = options.muteWorkers === true
-  const { holdListen } = options
+  hollow = options.hollowForks === true && cluster.isPrimary
+  const { holdListen, withoutPort } = options
+  if (withoutPort !== undefined) holdListening(report, (port) => port === withoutPort)
   if (cluster.isWorker && (holdListen === 'any' || cluster.worker?.id === holdListen)) holdListening(report)
   if (cluster.isWorker && options.holdMessages === true) holdMessages(report)
   if (options.countMessages === true) countMessages(report)
@@ -321,20 +339,22 @@ function applyOptions(report) {
  * A worker's listen begins with a message to the primary (lib/internal/cluster/child.js, `queryServer`): holding that
  * message back until the keeper says `release` makes the worker's listen slow and changes nothing else. A listen of
  * its own asks nobody, and is held where it opens its socket.
- * @param {Report} report
+ * @param {Report} report @param {(port: unknown) => boolean} [concerns] which listens
  */
-function holdListening(report) {
-  wrapOwnListen((_server, listen) => {
-    if (released) return listen()
+function holdListening(report, concerns = () => true) {
+  wrapOwnListen((_server, listen, port) => {
+    if (released || !concerns(port)) return listen()
     held.push(listen)
-    report('listen-held', { worker: cluster.worker?.id })
+    report('listen-held', { worker: cluster.worker?.id, port })
   })
-  const send = /** @type {NonNullable<typeof process.send>} */ (process.send)
+  const { send } = process
+  if (send === undefined) return
   process.send = function (/** @type {any} */ message, /** @type {any[]} */ ...rest) {
     const pass = () => Reflect.apply(send, process, [message, ...rest])
     if (released || message?.cmd !== 'NODE_CLUSTER' || message.act !== 'queryServer') return pass()
+    if (!concerns(message.port)) return pass()
     held.push(pass)
-    report('listen-held', { worker: cluster.worker?.id })
+    report('listen-held', { worker: cluster.worker?.id, port: message.port })
     return true
   }
 }

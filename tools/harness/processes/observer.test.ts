@@ -233,6 +233,57 @@ describe('a listen that is held', () => {
   })
 })
 
+describe('a listen on the port that is the default', () => {
+  const serve = 'createServer(answer).listen(Number(process.env.PORT ?? 47123))'
+
+  test.each([
+    ['of a single process', serve],
+    ['of a worker', cluster('cluster.fork()', serve)],
+  ])('%s is held for good, and others are not', async (_whose, source) => {
+    const others = `createServer(answer).listen(0, '127.0.0.1'); ${source}`
+    await using program = await start(others, { withoutPort: 47_123 })
+    expect((await seen(program, 'listen-held')).port).toBe(47_123)
+    expect((await seen(program, 'server-listening')).port).not.toBe(47_123)
+  })
+})
+
+test('forks that only sleep are forks, and as many as there may be', async () => {
+  const source = cluster('for (let id = 1; id <= 64; id += 1) cluster.fork()', "console.log('a line')")
+  await using program = await start(source, { hollowForks: true })
+  expect(await program.until(() => program.workers.length === 64 || undefined, { within: seconds(10) })).toBe(
+    true,
+  )
+  expect(program.lines('stdout')).toEqual([])
+})
+
+test('after a roll call, who has died by then is known to have gone', async () => {
+  await using program = await start(cluster('cluster.fork()', 'createServer(answer).listen(port)'))
+  const { workerPid } = await seen(program, 'listening')
+  await program.tell(workerPid, { do: 'throw' })
+  await program.rollCall()
+  expect(program.eventsOf('gone').map(({ pid }) => pid)).toContain(workerPid)
+})
+
+describe('a program waits for nothing', () => {
+  const idle = async (source: string): Promise<boolean> => {
+    await using program = await start(
+      cluster(`cluster.fork(); ${source}`, 'createServer(answer).listen(port)'),
+    )
+    await seen(program, 'listening')
+    await program.quiet(200)
+    // Awaited here: the program ends with this function.
+    return await program.waitsForNothing()
+  }
+
+  test('when it only serves', async () => {
+    expect(await idle('')).toBe(true)
+  })
+
+  test('but not while it has a timer', async () => {
+    expect(await idle('setTimeout(() => cluster.fork(), 60_000)')).toBe(false)
+  })
+})
+
 describe('a worker that listens by itself', () => {
   const OWN = `createServer(answer).listen({ port: 0, host: '127.0.0.1', exclusive: true })`
 
@@ -443,6 +494,16 @@ describe('children and threads', () => {
     })
     expect(program.eventsOf('spawning')).toHaveLength(1)
   })
+
+  test.each(["execSync('true')", "execFileSync('true')", "spawnSync('true')"])(
+    'a command that it waits for is told of: %s',
+    async (call) => {
+      await using program = await start(
+        `const { ${call.split('(')[0]} } = await import('node:child_process'); ${call}`,
+      )
+      expect((await seen(program, 'spawned')).file).toBe('true')
+    },
+  )
 
   test('a thread of the program is told of, and is not observed as a process', async () => {
     await using program = await start(

@@ -6,7 +6,7 @@ import { cpus } from 'node:os'
 
 export const hasProc = existsSync('/proc/self/environ') && process.env.EVERY_CORE_NO_PROC !== '1'
 
-/** @typedef {{ pid: number, rssBytes: number }} Entry */
+/** @typedef {{ pid: number, rssBytes: number, command: string }} Entry `command`: the path of what runs, or more of its command line */
 
 /** A process keeps the environment it was started with, so what was not ours once is never ours. @type {Set<number>} */
 let strangers = new Set()
@@ -33,11 +33,16 @@ function fromProc(tag) {
     }
     const environment = read(`/proc/${pid}/environ`)
     if (environment === undefined) continue
-    if (environment.includes(needle)) found.push({ pid, rssBytes: rssOf(pid) })
+    if (environment.includes(needle)) found.push({ pid, rssBytes: rssOf(pid), command: commandOf(pid) })
     else if (!environment.includes(run) && environment !== '') seen.add(pid)
   }
   strangers = seen
   return found
+}
+
+/** @param {number} pid */
+function commandOf(pid) {
+  return read(`/proc/${pid}/cmdline`)?.split('\0')[0] ?? ''
 }
 
 /** @param {number} pid */
@@ -78,7 +83,7 @@ function fromPs(tag) {
     .split('\n')
     .filter((line) => new RegExp(`EVERY_CORE_RUN=${tag}(\\s|$)`).test(line))
     .map((line) => line.trim().split(/\s+/))
-    .map(([pid, rss]) => ({ pid: Number(pid), rssBytes: Number(rss) * 1024 }))
+    .map(([pid, rss, command = '']) => ({ pid: Number(pid), rssBytes: Number(rss) * 1024, command }))
 }
 
 /** @param {string} path */
