@@ -23,12 +23,13 @@ const thresholds: Readonly<Record<number, number>> = {
   2: 0.6,
   3: 0.7,
   4: 0.6,
+  5: 0.6,
   6: 0.5,
   7: 0.6,
   8: 0.6,
+  9: 0.5,
   10: 0.6,
 }
-const thresholds: Readonly<Record<number, number>> = { 2: 0.6, 3: 0.7, 8: 0.6, 9: 0.5, 10: 0.6 }
 
 type Outcome = 'right' | 'wrong' | 'inconclusive' | 'broken'
 
