@@ -49,7 +49,7 @@ export function expectationsOf(lesson: Lesson, { more }: { readonly more: boolea
 /** The names of a lesson's checks, as they are declared. */
 export function checkNames(lesson: Lesson): readonly string[] {
   const source = readFileSync(lesson.check, 'utf8')
-  return [...source.matchAll(/^check\((['"])(.+)\1, async/gm)].map((match) =>
+  return [...source.matchAll(/^check\((['"])(.+)\1, /gm)].map((match) =>
     (match[2] ?? '').replaceAll(String.raw`\'`, "'"),
   )
 }

@@ -251,10 +251,3 @@ export async function expectNoDeath(program: Program, read: string, likely: stri
     repeat: program.command,
   })
 }
-
-/** A connection on which nothing is ever asked. */
-async function openSilent(port: number): Promise<Disposable> {
-  const socket = connect(port, '127.0.0.1').on('error', () => {})
-  await new Promise((resolve) => socket.once('connect', resolve).once('close', resolve))
-  return { [Symbol.dispose]: () => void socket.destroy() }
-}
