@@ -531,7 +531,7 @@ async function survivesAStop(program: Program, advice: Advice): Promise<void> {
     likely:
       missed?.head === undefined && missed?.failure === undefined
         ? "a connection was handed to the worker over cluster's channel, and got lost there: with exclusive, the kernel closes it when the worker dies"
-        : 'the error of the request to the worker is not handled, or the dead worker is chosen again',
+        : 'it gives up at the first failure, or the dead worker is chosen again: another one could answer',
     ...advice,
   })
 }
