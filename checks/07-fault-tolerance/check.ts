@@ -260,11 +260,11 @@ async function noBoot(): Promise<void> {
   await expect(program).toLeaveNoProcess({ within: seconds(5), read: advice.read })
 }
 
-/** A fork that waits so long after whatever may have set it off was put off on purpose. */
+/** A fork that comes so long after the news that set it off was put off on purpose. */
 const PAUSE = 40
 
 async function series(): Promise<void> {
-  await using program = await start({ workers: 2, fresh: true })
+  await using program = await start({ workers: 2, fresh: true, recordMessages: true })
   const advice = { read: 'pauses-and-a-budget', repeat: program.command }
   let paused = 0
   let count = 0
@@ -310,14 +310,16 @@ async function series(): Promise<void> {
   })
 }
 
-/** How long the fork after this crash came after the latest thing that may have set it off, ms. */
+/** How long the fork after this crash came after the latest news of it that the primary had, ms. */
 function pauseBefore(program: Program, victim: Worker, crashedAt: number): number {
   const fork = program.eventsOf('spawning').find(({ pid, at }) => pid === program.pid && at > crashedAt)
   if (fork === undefined) return 0
-  const causes = [...program.eventsOf('disconnect'), ...program.eventsOf('exit')].filter(
-    ({ workerPid, at }) => workerPid === victim.pid && at <= fork.at,
+  const ofVictim = [...program.eventsOf('disconnect'), ...program.eventsOf('exit')].filter(
+    ({ workerPid }) => workerPid === victim.pid,
   )
-  return fork.at - Math.max(crashedAt, ...causes.map(({ at }) => at))
+  const heard = program.eventsOf('heard').filter(({ from }) => from === victim.pid)
+  const news = [...ofVictim, ...heard].map(({ at }) => at).filter((at) => at <= fork.at)
+  return fork.at - Math.max(crashedAt, ...news)
 }
 
 async function renewedBudget(): Promise<void> {

@@ -80,6 +80,8 @@ export type ProgramEvent =
   | (Observed & { readonly type: 'messages'; readonly sent: number; readonly sentBytes: number })
   /** Of `recordMessages`: a message that this process sent over IPC, to this child of it or (null) to its parent. */
   | (Observed & { readonly type: 'message'; readonly to: number | null; readonly json: string })
+  /** One has come to the primary, from the worker with this pid; with `recordMessages`. */
+  | (Observed & { readonly type: 'heard'; readonly from: number })
   /** Of `recordMessages`: what a process got that this one started; `env` as `NAME=value`. */
   | (Observed & {
       readonly type: 'given'

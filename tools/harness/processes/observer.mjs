@@ -35,6 +35,9 @@ let onSpawn
 const heldMessages = { on: false, arrived: [] }
 let messagesFollowed = false
 
+/** Whether the messages that come to the primary are told. */
+let messagesHeard = false
+
 /** Whether what workers print is to go nowhere. */
 let workersMuted = false
 /** See watchRequests. @type {{ headers: readonly [string, string | string[]][] } | undefined} */
@@ -122,6 +125,7 @@ function watchCluster(report) {
     if (name === 'fork' || name === 'online' || name === 'disconnect') report(name, of)
     else if (name === 'listening') report(name, { ...of, port: first.port, address: first.address })
     else if (name === 'exit') report(name, { ...of, code: first, signal: second })
+    else if (name === 'message' && messagesHeard) report('heard', { from: of.workerPid })
     if (name === 'fork') onFork?.(worker)
     return Reflect.apply(emit, this, [name, ...rest])
   }
@@ -380,6 +384,7 @@ function countMessages(report) {
  * @param {Report} report
  */
 function recordMessages(report) {
+  messagesHeard = true
   if (process.send !== undefined) process.send = recorded(process.send.bind(process), null, report)
   onSpawn = (child, options) => {
     if (child.pid === undefined) return
