@@ -11,8 +11,10 @@ export interface Lesson {
   readonly number: number
   /** The folder's name, `03-basic-cluster`: what progress and results call the lesson. */
   readonly slug: string
-  /** The first heading of its README, without the number. */
+  /** The first heading of its README, without the number; a preview says that it is one. */
   readonly title: string
+  /** Whether its checker has still to be judged: there is a `PREVIEW.md` in its folder of checks, which says what is missing. */
+  readonly preview: boolean
   /** Absolute paths. */
   readonly folder: string
   readonly readme: string
@@ -39,10 +41,13 @@ export function inProject(path: string, root: string = projectRoot): string {
 function lessonAt(root: string, slug: string): Lesson {
   const folder = join(root, 'lessons', slug)
   const checks = join(root, 'checks', slug)
+  const preview = existsSync(join(checks, 'PREVIEW.md'))
+  const title = titleOf(join(folder, 'README.md')) ?? slug.slice(3).replaceAll('-', ' ')
   return {
     number: Number(slug.slice(0, 2)),
     slug,
-    title: titleOf(join(folder, 'README.md')) ?? slug.slice(3).replaceAll('-', ' '),
+    title: preview ? `${title} (preview)` : title,
+    preview,
     folder,
     readme: join(folder, 'README.md'),
     hints: join(folder, 'hints.md'),

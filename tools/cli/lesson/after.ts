@@ -40,7 +40,10 @@ export function failureLines(visit: Visit, result: LessonResult): readonly strin
   const command = `npm run lesson ${lesson.number}`
   switch (result.verdict) {
     case 'failed':
-      return [`Lesson ${lesson.number} does not pass yet. A hint:  ${command} hint`]
+      return [
+        `Lesson ${lesson.number} does not pass yet. A hint:  ${command} hint`,
+        ...(lesson.preview ? [PREVIEW] : []),
+      ]
     case 'inconclusive':
       return ['Nothing failed, and not all could be told.', `When the machine is quieter:  ${command}`]
     case 'broken':
@@ -49,6 +52,10 @@ export function failureLines(visit: Visit, result: LessonResult): readonly strin
       return []
   }
 }
+
+const PREVIEW =
+  'This lesson is a preview: its checker has not had all of its tests yet. If you are sure that your program keeps the ' +
+  'contract, believe your program, and report it (CONTRIBUTING.md).'
 
 /** A checker that does not work is never the learner's fault. */
 export function brokenLines(desk: Desk, results: readonly LessonResult[]): readonly string[] {
