@@ -92,8 +92,8 @@ export async function beginOnEach(
   const busy = keepAsking(program.port, '/render?visitor=whoever', { clients: workers.length })
   const all = await program.eventually(
     async () => {
-      const missing = workers.filter(({ pid }) => !byPid.has(pid))
-      await Promise.all(missing.map(open))
+      // One for each worker that listens, whoever is missing: turn by turn, a single one could miss it each time.
+      if (byPid.size < workers.length) await Promise.all(program.listening.map(open))
       return workers.every(({ pid }) => byPid.has(pid)) || undefined
     },
     { within: seconds(10), every: 1 },
