@@ -42,6 +42,17 @@ test.each([
   }
 })
 
+test('one worker of several has begun one, without a wait for those that others got', async () => {
+  await using program = await cluster()
+  const [, last] = program.listening
+  if (last === undefined) throw new Error('there is no second worker')
+  for (let times = 1; times <= 5; times += 1) {
+    using inFlight = await beginOnEach(program, [last], '/slow?ms=50', { read: 'x' })
+    expect(await inFlight.of(last).untilOver()).toBe(true)
+    expect(inFlight.of(last).head?.servedBy?.pid).toBe(last.pid)
+  }
+})
+
 test('who goes away goes away from all', async () => {
   await using program = await cluster()
   const inFlight = await beginOnEach(program, program.listening, '/slow?ms=600000', { read: 'x' })

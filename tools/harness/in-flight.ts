@@ -3,7 +3,7 @@
 import { keepAsking, openRequest, type OpenRequest } from './clients.ts'
 import { watchRequests } from './faults.ts'
 import { keptConnection } from './http.ts'
-import { seconds } from './patience.ts'
+import { patientNow, seconds } from './patience.ts'
 import { Mismatch } from './problems.ts'
 import type { Program } from './program.ts'
 import type { Worker } from './workers.ts'
@@ -69,35 +69,48 @@ export async function beginOnEach(
   path: string,
   { read, keepAlive = false }: { readonly read: string; readonly keepAlive?: boolean },
 ): Promise<InFlight> {
-  await Promise.all(workers.map((worker) => watchRequests(program, worker)))
+  // All that listen are watched: a request that another worker got is known at once, and not waited for.
+  const watched = new Set([...workers, ...program.listening].map(({ pid }) => pid))
+  await Promise.all([...watched].map((pid) => watchRequests(program, { pid })))
   const since = program.events.at(-1)?.seq ?? 0
   const clients: Disposable[] = []
+  const open = new Map<string, OpenRequest>()
   const byPid = new Map<number, OpenRequest>()
-  const open = (): Promise<void> => {
-    const url = `${path}&nth=${clients.length}`
+  let nth = 0
+  const ask = (): void => {
+    nth += 1
+    const url = `${path}&nth=${nth}`
     const kept = keepAlive ? keptConnection() : undefined
     const request = openRequest(program.port, url, kept && { agent: kept.agent }).end()
+    open.set(url, request)
     clients.push(request, ...(kept ? [kept] : []))
-    return arrived(url, request)
   }
-  const arrived = async (url: string, request: OpenRequest): Promise<void> => {
-    const event = await program.until(
-      () => program.eventsOf('request').find((event) => event.seq > since && event.url === url),
-      { within: seconds(5) },
-    )
-    if (event === undefined) return
-    if (byPid.has(event.pid) || !workers.some(({ pid }) => pid === event.pid)) request[Symbol.dispose]()
-    else byPid.set(event.pid, request)
+  const isMissing = (pid: number): boolean => !byPid.has(pid) && workers.some((worker) => worker.pid === pid)
+  const sort = (): void => {
+    for (const { seq, url, pid } of program.eventsOf('request')) {
+      const request = seq > since ? open.get(url) : undefined
+      if (request === undefined) continue
+      open.delete(url)
+      if (isMissing(pid)) byPid.set(pid, request)
+      else request[Symbol.dispose]()
+    }
   }
-  const busy = keepAsking(program.port, '/render?visitor=whoever', { clients: workers.length })
+  const busy = keepAsking(program.port, '/render?visitor=whoever', { clients: watched.size })
+  let askedAt = -Infinity
   const all = await program.eventually(
     async () => {
-      // One for each worker that listens, whoever is missing: turn by turn, a single one could miss it each time.
-      if (byPid.size < workers.length) await Promise.all(program.listening.map(open))
-      return workers.every(({ pid }) => byPid.has(pid)) || undefined
+      sort()
+      if (workers.every(({ pid }) => byPid.has(pid))) return true
+      // One more at a time than there are workers, so that turns never fall in step with those of the busy clients.
+      if (open.size === 0 || patientNow() - askedAt > 1_000) {
+        askedAt = patientNow()
+        for (let more = 0; more <= watched.size; more += 1) ask()
+      }
+      return undefined
     },
-    { within: seconds(10), every: 1 },
+    { within: seconds(10), every: 10 },
   )
+  for (const request of open.values()) request[Symbol.dispose]()
   await busy.stop()
   const inFlight = new InFlight(byPid, clients)
   if (all === true) return inFlight
