@@ -55,7 +55,7 @@ function lead(): void {
   cluster.on('online', (worker) => tell('online', worker))
   cluster.on('disconnect', (worker) => {
     tell('disconnect', worker)
-    if (roster.get(worker.id)?.state === 'listening' && !ending) fork()
+    if (!worker.exitedAfterDisconnect && !ending) fork()
   })
 
   cluster.on('listening', (worker) => {
@@ -68,11 +68,12 @@ function lead(): void {
   // The one event that every worker has once, whatever ended it, and after which its process is gone.
   cluster.on('exit', (worker, code, signal) => {
     tell('exit', worker, { code, signal })
-    const diedYoung = roster.get(worker.id)?.state === 'starting'
+    const state = roster.get(worker.id)?.state
     roster.delete(worker.id)
     if (ending) return leaveWhenAlone()
     if (code === cannotListen) return giveUp()
-    return diedYoung ? rest() : reconcile()
+    if (state === 'listening') fork()
+    return state === 'starting' ? rest() : reconcile()
   })
 
   process.on('SIGTERM', end)
