@@ -10,6 +10,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 const commands = {
   lesson: './cli/lesson.ts',
   check: './cli/check.ts',
+  doctor: './cli/doctor.ts',
   flakiness: './audit/flakiness.ts',
   test: './audit/test.ts',
 }
@@ -31,7 +32,7 @@ const loadedFirst = {
   ],
 }
 
-/** Options of `check` and `lesson` that npm swallows without a word when they stand before `--`. */
+/** Options of `check`, `lesson` and `doctor` that npm swallows without a word when they stand before `--`. */
 const swallowable = ['json', 'output', 'solutions', 'file', 'seed']
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -128,7 +129,7 @@ function refusalOf(name) {
     const given = name === undefined ? 'No command is given' : `There is no command ${name}`
     return `${given}: choose ${Object.keys(commands).join(', ')}.`
   }
-  if (name === 'check' || name === 'lesson') {
+  if (name === 'check' || name === 'lesson' || name === 'doctor') {
     for (const option of swallowable) {
       const value = process.env[`npm_config_${option}`]
       if (value === undefined) continue

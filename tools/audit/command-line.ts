@@ -32,6 +32,7 @@ interface Case {
 
 const cases: readonly Case[] = [
   { what: 'the list of lessons', args: ['lesson'], code: 0, says: /A basic cluster/ },
+  { what: 'the doctor', args: ['doctor'], code: 0, says: /file events/ },
   { what: 'a lesson that is not there', args: ['check', '12'], code: 2, says: /no lesson 12/ },
   { what: 'an option that is not there', args: ['check', '3', '--jsn'], code: 2, says: /--json/ },
   {

@@ -26,6 +26,8 @@ export interface Desk {
   readonly stderr: Output
   readonly env: NodeJS.ProcessEnv
   openGrader(): Promise<Grader>
+  /** What of this machine matters before a first lesson, in one line; undefined where nothing does. */
+  caution(): Promise<string | undefined>
   /**
    * Aborts when the person or the system ends the command; from the first call on, signals end nothing by
    * themselves. The reason is an Interruption.
@@ -56,6 +58,10 @@ export function deskOfProcess(): Desk {
     async openGrader() {
       const { openGrader } = await import('../harness/grading.ts')
       return openGrader({ root: projectRoot })
+    },
+    async caution() {
+      const { cautionFor } = await import('./doctor/caution.ts')
+      return cautionFor(projectRoot)
     },
     interruption() {
       interruption ??= interruptionOfProcess()

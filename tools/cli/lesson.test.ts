@@ -41,6 +41,20 @@ test('the list shows what was done and what is next', async () => {
   `)
 })
 
+test('what of this machine matters stands above the list and above the first visit to a lesson, not later', async () => {
+  const caution = '! cores: 1, without a quota. What that means: npm run doctor'
+  const visit = async (args: readonly string[]): Promise<string> => {
+    const desk = testDesk({ root: project.root, grader: fakeGrader(() => failing), caution })
+    await lesson(args, desk)
+    return desk.stdout.text()
+  }
+  expect(await visit([])).toMatch(
+    /^! cores: 1, without a quota\. What that means: npm run doctor\n\nEvery Core/,
+  )
+  expect(await visit(['3'])).toMatch(/^! cores: 1/)
+  expect(await visit(['3'])).not.toContain('! cores')
+})
+
 test('when all lessons are passed, the list tells what was measured on the way', async () => {
   await run(['1'], { ...passing, throughput: { ...throughput, yours: 205, share: 0, threshold: 0.25 } })
   await run(['2'])

@@ -6,15 +6,17 @@ import { progressStore } from '../../progress/store.ts'
 import { fit, pad, widthOf } from '../screen/fit.ts'
 import { journeyLines } from '../screen/journey.ts'
 import { type Page, signOf } from '../screen/lines.ts'
-import { type Visit, pageOf, warnOn } from './visit.ts'
+import { type Visit, cautionLines, pageOf, warnOn } from './visit.ts'
 
-export function list({ desk, lessons, colour }: Omit<Visit, 'lesson'>): number {
+export async function list({ desk, lessons, colour }: Omit<Visit, 'lesson'>): Promise<number> {
   const page = pageOf({ desk, colour })
+  const caution = await cautionLines(desk, page)
   const store = progressStore(desk.root, warnOn(desk))
   const progress = lessons.map((lesson) => store.read(lesson.slug))
   const passed = progress.filter((one) => one.passedAt !== undefined).length
   const next = lessons.find((_, index) => progress[index]?.passedAt === undefined)
   const lines = [
+    ...caution,
     `${page.paint.bold('Every Core')} · ${passed} of ${lessons.length} lessons passed`,
     '',
     ...rows(lessons, progress, next, page),

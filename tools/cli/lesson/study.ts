@@ -7,7 +7,7 @@ import { liveOn } from '../screen/live.ts'
 import { endLines, failureLines } from './after.ts'
 import { closing, gradeOnce, storeOf } from './grade.ts'
 import { taskText } from './text.ts'
-import { headingOf, pageOf, type Visit } from './visit.ts'
+import { cautionLines, headingOf, pageOf, type Visit } from './visit.ts'
 
 export interface Start {
   /** A grader on its way. */
@@ -19,7 +19,9 @@ export async function study(visit: Visit, { opening, interruption }: Start): Pro
   const { desk } = visit
   await using _ = closing(opening)
   const live = liveOn(desk.stdout, desk.env)
-  live.print([taskText(visit), ''])
+  const store = storeOf(visit, live)
+  const first = store.read(visit.lesson.slug).attempts === 0
+  live.print([...(first ? await cautionLines(desk, pageOf(visit)) : []), taskText(visit), ''])
   if (desk.stdin.isTTY === true && desk.stdout.isTTY === true) {
     const { studyAtTerminal } = await import('./session.ts')
     return await studyAtTerminal(visit, { opening, interruption, live })
@@ -32,7 +34,6 @@ export async function study(visit: Visit, { opening, interruption }: Start): Pro
   })
   live.draw(screen.frame)
   try {
-    const store = storeOf(visit, live)
     const { result, results } = await gradeOnce(visit, await opening, {
       onEvent: screen.onEvent,
       signal: interruption,

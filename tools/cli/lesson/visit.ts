@@ -2,7 +2,7 @@
 
 import { type Lesson, inProject } from '../../catalog.ts'
 import type { Desk, Output } from '../desk.ts'
-import { columnsOf } from '../screen/fit.ts'
+import { columnsOf, wrap } from '../screen/fit.ts'
 import type { Heading, Page } from '../screen/lines.ts'
 import type { Live } from '../screen/live.ts'
 import { type ColourWish, paintFor, wantsColour } from '../screen/paint.ts'
@@ -26,6 +26,12 @@ export function pageOn(output: Output, desk: Desk, colour: ColourWish): Page {
 
 export function headingOf({ desk, lesson }: Visit): Heading {
   return { number: lesson.number, title: lesson.title, file: inProject(lesson.starter, desk.root) }
+}
+
+/** What of this machine matters, above everything else; nothing where nothing does. */
+export async function cautionLines(desk: Desk, { columns, paint }: Page): Promise<readonly string[]> {
+  const caution = await desk.caution()
+  return caution === undefined ? [] : [...wrap(caution, columns).map(paint.yellow), '']
 }
 
 /** Tells one line on standard error; where that is the terminal that something is drawn on, above the drawing. */

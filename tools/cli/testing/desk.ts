@@ -29,9 +29,11 @@ export interface DeskOptions {
   readonly grader: Grader
   readonly terminal?: boolean
   readonly env?: NodeJS.ProcessEnv
+  /** What is to be known of the machine; nothing unless told. */
+  readonly caution?: string
 }
 
-export function testDesk({ root, grader, terminal = false, env = {} }: DeskOptions): TestDesk {
+export function testDesk({ root, grader, terminal = false, env = {}, caution }: DeskOptions): TestDesk {
   const keyboard = new PassThrough()
   const stdin: Input = Object.assign(keyboard, { isTTY: terminal, setRawMode: () => keyboard })
   const controller = new AbortController()
@@ -42,6 +44,7 @@ export function testDesk({ root, grader, terminal = false, env = {} }: DeskOptio
     stderr: testOutput(terminal),
     env,
     openGrader: () => Promise.resolve(grader),
+    caution: () => Promise.resolve(caution),
     interruption: () => controller.signal,
     press: (keys) => void keyboard.write(keys),
     interrupt: (reason) => controller.abort(reason),
