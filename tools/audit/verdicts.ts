@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { inProject, lessons, projectRoot, type Lesson } from '../catalog.ts'
 import { openGrader, type Grader } from '../harness/grading.ts'
 import type { CheckResult, LessonResult } from '../harness/verdict.ts'
-import { expectationsOf, type Expectation } from './expectations.ts'
+import { checkNames, expectationsOf, type Expectation } from './expectations.ts'
 import type { Tally } from './tally.ts'
 import { compareTranscript, transcriptOf } from './transcript.ts'
 
@@ -19,39 +19,70 @@ export interface VerdictOptions {
   readonly update?: boolean
 }
 
+/** So many programs are graded side by side where nothing is measured: most of such a grading is waiting. */
+const LANES = 2
+
 /** Grades every program and counts those with the right verdict. */
 export async function auditVerdicts(tally: Tally, options: VerdictOptions = {}): Promise<void> {
-  await using grader = await openGrader({ root: projectRoot })
-  for (const lesson of lessons()) {
-    if (options.numbers !== undefined && !options.numbers.includes(lesson.number)) continue
-    // A preview's programs are graded by whoever names them: they are what is still being worked on.
-    const isNamed = options.numbers !== undefined || options.filter !== undefined
-    if (lesson.preview && !isNamed) {
-      console.log(
-        `· ${lesson.slug} is a preview: its verdicts are left out, see checks/${lesson.slug}/PREVIEW.md`,
-      )
-      continue
-    }
-    for (const expectation of expectationsOf(lesson, { more: options.more === true })) {
-      if (options.filter !== undefined && !expectation.file.includes(options.filter)) continue
+  const all = lessons().filter((lesson) => isWanted(lesson, options))
+  const expectations = all
+    .flatMap((lesson) => expectationsOf(lesson, { more: options.more === true }))
+    .filter(({ file }) => options.filter === undefined || file.includes(options.filter))
+  await gradeInLanes(tally, expectations.filter(endsBeforeTheLoad), LANES, options)
+  await gradeInLanes(
+    tally,
+    expectations.filter((one) => !endsBeforeTheLoad(one)),
+    1,
+    options,
+  )
+}
+
+function isWanted(lesson: Lesson, { numbers, filter }: VerdictOptions): boolean {
+  if (numbers !== undefined && !numbers.includes(lesson.number)) return false
+  // A preview's programs are graded by whoever names them: they are what is still being worked on.
+  const isNamed = numbers !== undefined || filter !== undefined
+  if (!lesson.preview || isNamed) return true
+  console.log(
+    `· ${lesson.slug} is a preview: its verdicts are left out, see checks/${lesson.slug}/PREVIEW.md`,
+  )
+  return false
+}
+
+/** Its grading ends at a check before the one that measures throughput, for which the cores have to be its own. */
+function endsBeforeTheLoad({ lesson, kind, caughtBy }: Expectation): boolean {
+  if (kind === 'starter') return true
+  if (caughtBy === undefined) return false
+  const names = checkNames(lesson)
+  const load = names.findIndex(
+    (name) => name.startsWith('the workers share') || name.startsWith('it uses one core'),
+  )
+  return names.indexOf(caughtBy) < (load === -1 ? 0 : load)
+}
+
+async function gradeInLanes(
+  tally: Tally,
+  expectations: readonly Expectation[],
+  lanes: number,
+  { update = false }: VerdictOptions,
+): Promise<void> {
+  const waiting = [...expectations]
+  const lane = async (): Promise<void> => {
+    await using grader = await openGrader({ root: projectRoot })
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       const started = performance.now()
-      const problem = await problemWith(grader, lesson, expectation, options.update === true)
-      tally.add(
-        `${expectation.kind.padEnd(8)} ${inProject(expectation.file)}`,
-        problem,
-        performance.now() - started,
-      )
+      const problem = await problemWith(grader, next, update)
+      tally.add(`${next.kind.padEnd(8)} ${inProject(next.file)}`, problem, performance.now() - started)
     }
   }
+  await Promise.all(Array.from({ length: Math.min(lanes, waiting.length) }, lane))
 }
 
 async function problemWith(
   grader: Grader,
-  lesson: Lesson,
   expectation: Expectation,
   update: boolean,
 ): Promise<string | undefined> {
-  const { number, slug, check } = lesson
+  const { number, slug, check } = expectation.lesson
   let result: LessonResult | undefined
   // Inconclusive is no verdict: another program had the cores. It is asked again, and says so.
   for (let tries = 1; tries <= 3 && (result === undefined || result.verdict === 'inconclusive'); tries += 1) {

@@ -71,7 +71,7 @@ function lead(): void {
   cluster.on('exit', (worker, code, signal) => {
     const member = crew.get(worker.id)
     crew.delete(worker.id)
-    if (ending !== undefined) return
+    if (ending !== undefined) return ending.code === 0 ? undefined : endWhenAllAreGone()
     if (member?.state === 'draining') return // whoever drained it has seen to its place
     if (code === cannotListen)
       return end(1, `port ${port} is taken, or not ours to use: no worker can listen on it`)
@@ -86,7 +86,7 @@ function lead(): void {
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
-      if (ending !== undefined) return
+      if (ending !== undefined) return ending.code === 0 ? undefined : endWhenAllAreGone()
       ending = { code: 0 }
       for (const { worker } of crew.values()) worker.send('drain', () => {})
       cluster.disconnect(() => process.exit(0))
@@ -177,7 +177,7 @@ function reload(workers: number): boolean {
 
 async function renew(old: readonly Member[]): Promise<void> {
   for (const member of old) {
-    if (ending !== undefined) return
+    if (ending !== undefined) return ending.code === 0 ? undefined : endWhenAllAreGone()
     if (!crew.has(member.worker.id) || member.state === 'draining') continue // crashed meanwhile: renewed already
     const next = recruit(member)
     if (!(await listens(next))) {
