@@ -33,7 +33,7 @@ const loadedFirst = {
 }
 
 /** Options of `check`, `lesson` and `doctor` that npm swallows without a word when they stand before `--`. */
-const swallowable = ['json', 'output', 'solutions', 'file', 'seed']
+const swallowable = ['json', 'output', 'solutions', 'file', 'seed', 'plain']
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 

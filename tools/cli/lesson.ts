@@ -11,12 +11,17 @@ export function main(args: readonly string[]): Promise<number> {
   return endWell((desk) => lesson(args, desk))
 }
 
+interface Wishes {
+  /** No live view. */
+  readonly plain: boolean
+}
+
 /** Each action loads what it needs when it is asked for. */
 const actions = {
   study,
   read: async (visit: Visit) => (await import('./lesson/read.ts')).read(visit),
   hint: async (visit: Visit) => (await import('./lesson/hint.ts')).hint(visit),
-  run: async (visit: Visit) => (await import('./lesson/run.ts')).run(visit),
+  run: async (visit: Visit, wishes: Wishes) => (await import('./lesson/run.ts')).run(visit, wishes),
   solution: async (visit: Visit) => (await import('./lesson/solution.ts')).solution(visit),
   reset: async (visit: Visit) => (await import('./lesson/reset.ts')).reset(visit),
 }
@@ -31,7 +36,12 @@ async function study(visit: Visit): Promise<number> {
 
 /** @returns an exit code; a lesson that is checked once ends like `check` */
 export async function lesson(args: readonly string[], desk: Desk): Promise<number> {
-  const { flags, operands } = await readArguments(args, { color: 'flag', 'no-color': 'flag', help: 'flag' })
+  const { flags, operands } = await readArguments(args, {
+    color: 'flag',
+    'no-color': 'flag',
+    help: 'flag',
+    plain: 'flag',
+  })
   if (flags.help) {
     desk.stdout.write(help)
     return 0
@@ -43,7 +53,9 @@ export async function lesson(args: readonly string[], desk: Desk): Promise<numbe
   const chosen = await chooseLesson(given, lessons)
   if (!isAction(action)) throw await unknownAction(action, chosen.number)
   if (rest.length > 0) throw new UsageError(`That is too much: npm run lesson ${chosen.number} ${action}`)
-  return actions[action]({ desk, lesson: chosen, lessons, colour })
+  if (flags.plain && action !== 'run')
+    throw new UsageError(`--plain is for run: npm run lesson ${chosen.number} run`)
+  return actions[action]({ desk, lesson: chosen, lessons, colour }, { plain: flags.plain })
 }
 
 /** `lesson hint 3` means the same as `lesson 3 hint`. */
@@ -71,7 +83,8 @@ const help = `The lessons.
   npm run lesson 3             the task of lesson 3, checked at every save until it passes
   npm run lesson 3 read        its whole text
   npm run lesson 3 hint        the next hint for the check that fails now
-  npm run lesson 3 run         runs your server
+  npm run lesson 3 run         runs your server; in a terminal with a live view of its processes, and keys
+                               that kill, hang or crash one, load it, and reload it (-- --plain: without)
   npm run lesson 3 solution    what the reference solution does differently from your file
   npm run lesson 3 reset       the starter again; your attempt is kept
 

@@ -7,8 +7,11 @@ import type { Worker } from './workers.ts'
 /** Any process of a program: a worker, or its primary as `{ pid: program.pid }`. */
 export type Target = Pick<Worker, 'pid'>
 
+/** What the faults need of a program that are applied without waiting for anything. */
+export type Harmable = Pick<Program, 'harmed' | 'tell'>
+
 /** An exception that nobody catches, from a turn of the event loop of its own. */
-export async function crash(program: Program, { pid }: Target): Promise<void> {
+export async function crash(program: Harmable, { pid }: Target): Promise<void> {
   program.harmed = true
   await program.tell(pid, { do: 'throw' })
 }
@@ -20,7 +23,7 @@ export async function reject(program: Program, { pid }: Target): Promise<void> {
 }
 
 /** Its event loop turns no more, for good. */
-export async function hang(program: Program, { pid }: Target): Promise<void> {
+export async function hang(program: Harmable, { pid }: Target): Promise<void> {
   program.harmed = true
   await program.tell(pid, { do: 'block' })
 }

@@ -105,7 +105,8 @@ export function shellCommand(root: string, file: string, options: StartOptions =
   return [...words, node, '--import tsx', quoted(relativeFile(root, file))].join(' ')
 }
 
-function relativeFile(root: string, file: string): string {
+/** As a command line names it: relative to the project, if it is in it. */
+export function relativeFile(root: string, file: string): string {
   const path = relative(root, file).split(sep).join('/')
   return path.startsWith('..') ? file : path
 }

@@ -14,6 +14,7 @@ const keys: Readonly<Record<string, Key>> = {
 }
 
 const suspend = '\u001A'
+const end = '\u0004'
 
 /**
  * @param onSuspend before Ctrl-Z stops the program
@@ -26,17 +27,30 @@ export function listenForKeys(
   onSuspend: () => void,
   onReturn: () => void,
 ): { close(): void } {
+  const onCharacter = (character: string): void => {
+    const key = keys[character.toLowerCase()]
+    if (key !== undefined) onKey(key)
+  }
+  return listenForCharacters(stdin, onCharacter, onSuspend, onReturn)
+}
+
+/** Every key that has a character, as it is typed; the end of the input is Ctrl-D. */
+export function listenForCharacters(
+  stdin: Input,
+  onCharacter: (character: string) => void,
+  onSuspend: () => void,
+  onReturn: () => void,
+): { close(): void } {
   const onData = (chunk: Buffer | string): void => {
     const text = chunk.toString()
     // Arrows and other special keys come as one escape sequence.
     if (text.startsWith('\u001B')) return
     for (const character of text) {
       if (character === suspend) suspendGroup()
-      const key = keys[character.toLowerCase()]
-      if (key !== undefined) onKey(key)
+      else onCharacter(character)
     }
   }
-  const onEnd = (): void => onKey('quit')
+  const onEnd = (): void => onCharacter(end)
   const onContinue = (): void => {
     stdin.setRawMode?.(true)
     onReturn()

@@ -36,12 +36,16 @@ function onTerminal(output: Output): Live {
   const update = createLogUpdate(output)
   let frame: (() => readonly string[]) | undefined
   let timer: NodeJS.Timeout | undefined
-  let shown = false
+  /** How many lines are drawn. */
+  let shown = 0
   const render = (): void => {
     const lines = frame?.() ?? []
+    output.cork()
+    // log-update patches what differs, and leaves a line behind where there are fewer than before.
+    if (shown > 0 && lines.length !== shown) update.clear()
     if (lines.length > 0) update(lines.join('\n'))
-    else if (shown) update.clear()
-    shown = lines.length > 0
+    output.uncork()
+    shown = lines.length
   }
   const refresh = (): void => {
     if (frame !== undefined) timer ??= setInterval(render, frameMs)
@@ -50,8 +54,8 @@ function onTerminal(output: Output): Live {
   const pause = (): void => {
     clearInterval(timer)
     timer = undefined
-    if (shown) update.clear()
-    shown = false
+    if (shown > 0) update.clear()
+    shown = 0
     update.done()
   }
   return {
@@ -59,8 +63,8 @@ function onTerminal(output: Output): Live {
     print(lines) {
       // In one piece, so that the changing part does not blink.
       output.cork()
-      if (shown) update.clear()
-      shown = false
+      if (shown > 0) update.clear()
+      shown = 0
       output.write(textOf(lines))
       render()
       output.uncork()

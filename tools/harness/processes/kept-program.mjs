@@ -16,6 +16,8 @@ import { allowedCores, hasProc, idleMs, processesOfRun, scheduled } from './proc
  * @property {boolean} [observed] default true
  * @property {boolean} [ahead] started ahead of the one who will ask for it
  * @property {boolean} [input] whether standard input is a pipe
+ * @property {boolean} [byHand] a person runs it: PORT, ADMIN_PORT and DATA_DIR are those of `env`, or unset; NODE_OPTIONS
+ *   of `env` counts beside the observer's; it may print without end
  */
 
 /** What a program may print in all. */
@@ -58,20 +60,20 @@ export class KeptProgram {
 
   start() {
     const { argv, cwd, env, port, adminPort, dataDir } = this.plan
-    const { observed = true, input = false, withoutPort = false } = this.plan
+    const { observed = true, input = false, withoutPort = false, byHand = false } = this.plan
     const observer = new URL('./observer.mjs', import.meta.url).href
+    const nodeOptions = `--import ${observer} ${byHand ? (env.NODE_OPTIONS ?? '') : ''}`.trim()
     const child = spawn(/** @type {string} */ (argv[0]), argv.slice(1), {
       cwd,
       // A process group of its own: signals to the checker's terminal do not reach it.
       detached: true,
       stdio: [input ? 'pipe' : 'ignore', 'pipe', 'pipe'],
       env: {
-        ADMIN_PORT: String(adminPort),
-        DATA_DIR: dataDir,
+        ...(byHand ? {} : { ADMIN_PORT: String(adminPort), DATA_DIR: dataDir }),
         ...env,
-        ...(withoutPort ? {} : { PORT: String(port) }),
+        ...(withoutPort || byHand ? {} : { PORT: String(port) }),
         EVERY_CORE_RUN: this.tag,
-        ...(observed ? { EVERY_CORE_KEEPER: this.care.keeper, NODE_OPTIONS: `--import ${observer}` } : {}),
+        ...(observed ? { EVERY_CORE_KEEPER: this.care.keeper, NODE_OPTIONS: nodeOptions } : {}),
       },
     })
     this.#child = child
@@ -92,7 +94,7 @@ export class KeptProgram {
     source?.on('data', (/** @type {string} */ text) => {
       this.#outputBytes += text.length
       if (this.over) return
-      if (this.#outputBytes > OUTPUT_LIMIT_BYTES) {
+      if (this.#outputBytes > OUTPUT_LIMIT_BYTES && this.plan.byHand !== true) {
         this.exceeded('output', this.#outputBytes)
         void this.end()
         return
@@ -147,6 +149,8 @@ export class KeptProgram {
   heard(message) {
     if (message.type === 'usage' || message.type === 'resources')
       this.#awaitedReadings.get(message.id)?.(message)
+    // For those who watch now: it goes on for as long as the program lives, and is not kept.
+    else if (message.type === 'vitals') this.tellHarnesses({ key: this.key, ...message })
     else this.#record(message)
   }
 

@@ -12,7 +12,7 @@ import diagnostics from 'node:diagnostics_channel'
 import { writeSync } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import net from 'node:net'
-import { performance } from 'node:perf_hooks'
+import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { isMainThread } from 'node:worker_threads'
@@ -34,6 +34,9 @@ let onSpawn
 /** Messages that wait here, if they are held; see `holdMessages`. @type {{ on: boolean, arrived: (() => void)[] }} */
 const heldMessages = { on: false, arrived: [] }
 let messagesFollowed = false
+
+/** A histogram of delays reads this much while nothing is late. */
+const VITALS_RESOLUTION_MS = 10
 
 /** Whether the messages that come to the primary are told. */
 let messagesHeard = false
@@ -325,7 +328,8 @@ function applyOptions(report) {
   if (optionsText === undefined) return
   /**
    * @type {{ withoutPort?: number, hollowForks?: boolean, holdListen?: number | 'any', holdMessages?: boolean,
-   *   countMessages?: boolean, recordMessages?: boolean, watchRequests?: boolean, muteWorkers?: boolean }}
+   *   countMessages?: boolean, recordMessages?: boolean, watchRequests?: boolean, muteWorkers?: boolean,
+   *   vitalsEveryMs?: number }}
    */
   const options = JSON.parse(optionsText)
   workersMuted = options.muteWorkers === true
@@ -337,6 +341,26 @@ function applyOptions(report) {
   if (options.countMessages === true) countMessages(report)
   if (options.recordMessages === true) recordMessages(report)
   if (options.watchRequests === true) watchRequests(report, [])
+  if (options.vitalsEveryMs !== undefined) tellVitals(report, options.vitalsEveryMs)
+}
+
+/**
+ * Tells again and again how this process is, for somebody who watches: requests up to now, the longest delay of its
+ * event loop since the last time (ms), its memory (bytes).
+ * @param {Report} report @param {number} everyMs
+ */
+function tellVitals(report, everyMs) {
+  let requests = 0
+  diagnostics.subscribe('http.server.request.start', () => {
+    requests += 1
+  })
+  const delay = monitorEventLoopDelay({ resolution: VITALS_RESOLUTION_MS })
+  delay.enable()
+  setInterval(() => {
+    const delayMs = Math.max(0, delay.max / 1e6 - VITALS_RESOLUTION_MS)
+    report('vitals', { requests, delayMs, rssBytes: process.memoryUsage.rss() })
+    delay.reset()
+  }, everyMs).unref()
 }
 
 /**
