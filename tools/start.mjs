@@ -11,6 +11,7 @@ const commands = {
   lesson: './cli/lesson.ts',
   check: './cli/check.ts',
   doctor: './cli/doctor.ts',
+  slides: './cli/slides.ts',
   flakiness: './audit/flakiness.ts',
   test: './audit/test.ts',
 }
@@ -32,7 +33,7 @@ const loadedFirst = {
   ],
 }
 
-/** Options of `check`, `lesson` and `doctor` that npm swallows without a word when they stand before `--`. */
+/** Options of the commands that npm swallows without a word when they stand before `--`. */
 const swallowable = ['json', 'output', 'solutions', 'file', 'seed', 'plain']
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -129,11 +130,12 @@ function refusalOf(name) {
     const given = name === undefined ? 'No command is given' : `There is no command ${name}`
     return `${given}: choose ${Object.keys(commands).join(', ')}.`
   }
-  if (name === 'check' || name === 'lesson' || name === 'doctor') {
+  if (name === 'check' || name === 'lesson' || name === 'doctor' || name === 'slides') {
     for (const option of swallowable) {
       const value = process.env[`npm_config_${option}`]
       if (value === undefined) continue
-      const operand = option === 'file' ? ' PATH' : option === 'output' ? ' FILE' : ''
+      const operand =
+        option === 'file' ? ' PATH' : option === 'output' ? (name === 'slides' ? ' DIR' : ' FILE') : ''
       return `npm took --${option} for itself: put \`--\` before it: npm run ${name} -- --${option}${operand}`
     }
   }

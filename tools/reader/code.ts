@@ -1,4 +1,4 @@
-/** Program text, coloured line by line. */
+/** Program text, coloured line by line: for the terminal, and as HTML. */
 
 import { createRequire } from 'node:module'
 import type { HLJSApi, LanguageFn } from 'highlight.js'
@@ -11,6 +11,30 @@ export function codeLines(code: string, info: string, paint: Paint): readonly st
   if (!paint.isColoured || language === undefined) return text.split('\n')
   return painted(highlighter.highlight(text, { language }).value, paint).split('\n')
 }
+
+/** A code block as HTML, with the highlighter's classes; no span reaches over a line's end. */
+export function codeHtml(code: string, info: string): string {
+  const language = languages[info.trim().split(' ', 1)[0] ?? '']
+  const text = code.replace(/\n$/, '')
+  if (language === undefined) return text.replace(/[&<>]/g, (character) => entities[character] ?? character)
+  return closedAtLineEnds(highlighter.highlight(text, { language }).value)
+}
+
+/** Each line can stand alone: what is open at its end is closed there and opened again on the next. */
+function closedAtLineEnds(html: string): string {
+  const open: string[] = []
+  return html
+    .split(/(<span class="[^"]*">|<\/span>|\n)/)
+    .map((part) => {
+      if (part === '\n') return `${'</span>'.repeat(open.length)}\n${open.join('')}`
+      if (part === '</span>') open.pop()
+      else if (part.startsWith('<span class=')) open.push(part)
+      return part
+    })
+    .join('')
+}
+
+const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' }
 
 /** Turns the highlighter's `<span class="…">` into colours; an inner class covers the outer one. */
 function painted(html: string, paint: Paint): string {
