@@ -34,7 +34,17 @@ const loadedFirst = {
 }
 
 /** Options of the commands that npm swallows without a word when they stand before `--`. */
-const swallowable = ['json', 'output', 'solutions', 'file', 'seed', 'plain']
+const swallowable = ['json', 'output', 'junit', 'markdown', 'compare', 'solutions', 'file', 'seed', 'plain']
+
+/** What follows the options that take something. */
+const operands = {
+  file: ' PATH',
+  output: ' FILE',
+  junit: ' FILE',
+  markdown: ' FILE',
+  compare: ' A B',
+  seed: ' N',
+}
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
@@ -134,8 +144,8 @@ function refusalOf(name) {
     for (const option of swallowable) {
       const value = process.env[`npm_config_${option}`]
       if (value === undefined) continue
-      const operand =
-        option === 'file' ? ' PATH' : option === 'output' ? (name === 'slides' ? ' DIR' : ' FILE') : ''
+      const dir = name === 'slides' && option === 'output' ? ' DIR' : undefined
+      const operand = dir ?? operands[/** @type {keyof typeof operands} */ (option)] ?? ''
       return `npm took --${option} for itself: put \`--\` before it: npm run ${name} -- --${option}${operand}`
     }
   }

@@ -39,22 +39,30 @@ const lesson = object(
     firstResultMs: 'number',
     checks: arrayOf(check),
   },
-  { throughput },
+  { throughput, sources: mapOf(sha256), checker: sha256 },
 )
 
-const results = object({
-  workshop: 'string',
-  node: 'string',
-  platform: 'string',
-  cores: 'number',
-  startedAt: 'string',
-  durationMs: 'number',
-  lessons: arrayOf(lesson),
-  passed: 'number',
-  failed: 'number',
-  inconclusive: 'number',
-  broken: 'number',
-})
+const machine = object(
+  { cpu: 'string', installed: 'number', memoryBytes: 'number', system: 'string' },
+  { quota: 'number' },
+)
+
+const results = object(
+  {
+    workshop: 'string',
+    node: 'string',
+    platform: 'string',
+    cores: 'number',
+    startedAt: 'string',
+    durationMs: 'number',
+    lessons: arrayOf(lesson),
+    passed: 'number',
+    failed: 'number',
+    inconclusive: 'number',
+    broken: 'number',
+  },
+  { seed: 'number', machine, commit: 'string' },
+)
 
 /** What of this document is not as promised, if anything. */
 export function problemWithResults(document: unknown): string | undefined {
@@ -86,6 +94,21 @@ function arrayOf(item: (value: unknown, path: string) => string | undefined) {
     if (!Array.isArray(value)) return `${path} is no array`
     return value.map((one, index) => item(one, `${path}[${index}]`)).find((problem) => problem !== undefined)
   }
+}
+
+function mapOf(item: (value: unknown, path: string) => string | undefined) {
+  return (value: unknown, path: string): string | undefined => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return `${path} is no object`
+    return Object.entries(value)
+      .map(([name, one]) => item(one, `${path}[${name}]`))
+      .find((problem) => problem !== undefined)
+  }
+}
+
+function sha256(value: unknown, path: string): string | undefined {
+  return typeof value === 'string' && /^[0-9a-f]{64}$/.test(value)
+    ? undefined
+    : `${path} is ${JSON.stringify(value)}, no SHA-256`
 }
 
 function oneOf(values: readonly string[]) {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { mkdir, readFile, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -29,6 +30,9 @@ async function run(args: readonly string[], story: Story | (() => Story) = passi
   return { code, desk, grader }
 }
 
+/** Without what differs from machine to machine. */
+const unsigned = (text: string): string => text.replace(/Signed off: [^]*/, 'Signed off: …\n')
+
 const progressOf = (slug: string): Promise<string> =>
   readFile(join(project.root, '.workshop', 'progress', `${slug}.json`), 'utf8')
 
@@ -36,7 +40,7 @@ test('a failure is told with all that is known of it, and ends with 1', async ()
   const { code, desk } = await run(['3'], failing)
   expect(code).toBe(1)
   expect(desk.stderr.text()).toBe('')
-  expect(desk.stdout.text()).toMatchInlineSnapshot(`
+  expect(unsigned(desk.stdout.text())).toMatchInlineSnapshot(`
     "3 · A basic cluster                           lessons/03-basic-cluster/server.ts
       ✓ one worker per available core by default                               0.6 s
       ✓ WORKERS sets the number, and an empty one counts as unset              0.6 s
@@ -53,6 +57,7 @@ test('a failure is told with all that is known of it, and ends with 1', async ()
 
     Lesson 3: failed. 2.1 s
     Next: npm run lesson 3
+    Signed off: …
     "
   `)
 })
@@ -61,7 +66,7 @@ test('several lessons end in a table and a score', async () => {
   const stories = [passing, inconclusive]
   const { code, desk } = await run(['1', '02'], () => stories.shift() ?? failing)
   expect(code).toBe(3)
-  expect(desk.stdout.text().split('\n').slice(-8).join('\n')).toMatchInlineSnapshot(`
+  expect(unsigned(desk.stdout.text()).split('\n').slice(-9).join('\n')).toMatchInlineSnapshot(`
     "
         lesson            verdict     checks    time
       ✓  1 · The baseline passed         7/7   2.1 s
@@ -69,6 +74,7 @@ test('several lessons end in a table and a score', async () => {
 
     1 of 2 lessons passed, 1 inconclusive. 4.2 s
     Next: npm run lesson 2
+    Signed off: …
     "
   `)
 })
@@ -114,6 +120,86 @@ test('--output writes the same document, whole, and leaves nothing beside it', a
   expect(code).toBe(0)
   expect(await readFile(join(project.root, 'results.json'), 'utf8')).toBe(desk.stdout.text())
   expect(await readdir(project.root)).not.toContainEqual(expect.stringContaining('.tmp'))
+})
+
+test('results are signed off with the machine, the seed, and what was graded by what', async () => {
+  const { desk } = await run(['3', '--json', '--seed', '42'])
+  const results = JSON.parse(desk.stdout.text()) as Results
+  expect(results).toMatchObject({ seed: 42, machine: { installed: expect.any(Number) } })
+  const file = 'lessons/03-basic-cluster/server.ts'
+  const content = await readFile(join(project.root, file))
+  expect(results.lessons[0]?.sources).toEqual({ [file]: createHash('sha256').update(content).digest('hex') })
+  expect(results.lessons[0]?.checker).toMatch(/^[0-9a-f]{64}$/)
+  const shown = await run(['3', '--seed', '42'])
+  expect(shown.desk.stdout.text().replaceAll('\n', ' ')).toMatch(
+    /Signed off: [\d-]+ [\d:]+ UTC · Every Core [\d.]+ · Node v\S+ on \S+ · \d+ × .+ · seed 42 · sha256 [0-9a-f]{12} $/,
+  )
+})
+
+test('a run without a seed draws one and names it', async () => {
+  const { desk, grader } = await run(['1', '3', '--json'])
+  const { seed } = JSON.parse(desk.stdout.text()) as Results
+  expect(seed).toEqual(expect.any(Number))
+  expect(grader.graded.map((subject) => subject.seed)).toEqual([seed, seed])
+})
+
+test('--junit and --markdown write beside --output; Markdown is added to what is there', async () => {
+  await write(join(project.root, 'summary.md'), 'before\n')
+  const args = ['3', '--junit', 'junit.xml', '--markdown', 'summary.md', '--output', 'results.json']
+  const { code } = await run(args, failing)
+  expect(code).toBe(1)
+  expect(await readFile(join(project.root, 'junit.xml'), 'utf8')).toContain(
+    '<testsuite id="0" name="03-basic',
+  )
+  expect(await readFile(join(project.root, 'summary.md'), 'utf8')).toMatch(
+    /^before\n## Every Core: 0 of 1 lesson /,
+  )
+  expect(JSON.parse(await readFile(join(project.root, 'results.json'), 'utf8'))).toMatchObject({ failed: 1 })
+  expect(await readdir(project.root)).not.toContainEqual(expect.stringContaining('.tmp'))
+})
+
+test.each(['--junit', '--markdown'])(
+  '%s into a place that cannot be written to is refused at once',
+  async (option) => {
+    const { code, desk, grader } = await run([option, 'no/such/file'])
+    expect([code, desk.stderr.text()]).toEqual([2, expect.stringContaining(`${option}: `)])
+    expect(desk.stderr.text()).toContain('its folder does not exist')
+    expect(grader.graded).toEqual([])
+  },
+)
+
+test('two documents in one file are refused, and nothing is left', async () => {
+  const { code, desk } = await run(['3', '--junit', 'one', '--output', './one'])
+  expect([code, desk.stderr.text()]).toEqual([2, expect.stringContaining('name the same file')])
+  expect(await readdir(project.root)).not.toContainEqual(expect.stringContaining('one'))
+})
+
+test('two documents are compared: verdicts, shares, and what they were made of', async () => {
+  await run(['3', '--seed', '1', '--output', 'before.json'], failing)
+  await write(join(project.root, 'lessons/03-basic-cluster/server.ts'), 'const cores = 4\n')
+  await run(['3', '--seed', '2', '--output', 'after.json'])
+  const { code, desk, grader } = await run(['--compare', 'before.json', 'after.json'])
+  expect([code, grader.graded]).toEqual([0, []])
+  expect(desk.stdout.text().replace(/The same: [^]*/, 'The same: …')).toMatchInlineSnapshot(`
+    "before.json → after.json
+
+      lesson            verdict          share     program
+      03-basic-cluster  failed → passed  – → 95 %  another
+
+      seed: 1 → 2
+      The same: …"
+  `)
+})
+
+test.each([
+  [['--compare', 'one.json'], '--compare takes two documents'],
+  [['--compare', 'no.json', 'one.json'], 'There is no file'],
+  [['--compare', 'one.json', 'one.json'], 'one.json is no document of results'],
+])('%j is refused with advice, and nothing is graded', async (args, advice) => {
+  await write(join(project.root, 'one.json'), '{ "lessons": [{}] }')
+  const { code, desk, grader } = await run(args)
+  expect([code, desk.stderr.text()]).toEqual([2, expect.stringContaining(advice)])
+  expect(grader.graded).toEqual([])
 })
 
 test('a file that cannot be written is refused before anything is graded', async () => {

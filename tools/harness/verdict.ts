@@ -62,6 +62,24 @@ export interface LessonResult {
   readonly firstResultMs: number
   readonly checks: readonly CheckResult[]
   readonly throughput?: Throughput
+  /** What was graded: each file of the program as it was when the grading began, with the SHA-256 of its content. */
+  readonly sources?: Readonly<Record<string, string>>
+  /** What it was graded by: the SHA-256 of the lesson's check and the harness, so that two verdicts can be compared. */
+  readonly checker?: string
+}
+
+/** The machine that a result is from. */
+export interface Machine {
+  /** The model of its first core, as the system names it. */
+  readonly cpu: string
+  /** Cores of the machine; `cores` beside it are those that the run was allowed to use. */
+  readonly installed: number
+  /** CPU time per time that a container's quota lets it use, in cores; absent where there is none. */
+  readonly quota?: number
+  /** What the run was allowed to use. */
+  readonly memoryBytes: number
+  /** Name and version of the kernel. */
+  readonly system: string
 }
 
 /** The whole of one run. */
@@ -77,6 +95,11 @@ export interface Results {
   readonly failed: number
   readonly inconclusive: number
   readonly broken: number
+  /** What checks that draw by lot started from: `--seed` takes it to draw the same again. */
+  readonly seed?: number
+  readonly machine?: Machine
+  /** The commit of the project, where it is a git repository. */
+  readonly commit?: string
 }
 
 /** The verdict of a lesson from those of its checks: the gravest wins. */

@@ -1,49 +1,70 @@
-/** The results in a file: whole or not at all. */
+/** A file that results are written to: whole or not at all. */
 
-import { accessSync, constants, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  accessSync,
+  appendFileSync,
+  constants,
+  existsSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { EnvironmentProblem } from '../../harness/problems.ts'
 import type { Results } from '../../harness/verdict.ts'
 import { UsageError } from '../endings.ts'
 
 export interface Document extends Disposable {
-  write(results: Results): void
+  /** Absolute. */
+  readonly file: string
+  write(text: string): void
+}
+
+export interface Place {
+  /** The option that names it, for messages: `--output`. */
+  readonly option: string
+  /** Relative to the project, or absolute. */
+  readonly path: string
+  readonly root: string
+  /** Added to what the file holds; else the file is replaced. */
+  readonly append?: boolean
 }
 
 /**
  * Makes sure that the file can be written, before anything is graded.
- * @param path relative to the project, or absolute
  * @throws UsageError when it cannot
  */
-export function reserveDocument(path: string, root: string): Document {
+export function reserveDocument({ option, path, root, append = false }: Place): Document {
   const file = resolve(root, path)
   const found = statSync(file, { throwIfNoEntry: false })
-  if (found?.isDirectory() === true) throw new UsageError(`--output: ${file} is a folder; name a file.`)
+  if (found?.isDirectory() === true) throw new UsageError(`${option}: ${file} is a folder; name a file.`)
   // A device or a pipe (/dev/stdout) must not be replaced by a file.
-  const target =
-    found === undefined || found.isFile()
-      ? join(dirname(file), `.${basename(file)}.${process.pid}.tmp`)
-      : file
+  const replaces = !append && (found === undefined || found.isFile())
+  const target = replaces ? join(dirname(file), `.${basename(file)}.${process.pid}.tmp`) : file
   try {
     if (found !== undefined) accessSync(file, constants.W_OK)
     if (target !== file) writeFileSync(target, '')
+    else if (found === undefined) accessSync(dirname(file), constants.W_OK)
   } catch (error) {
-    throw new UsageError(`--output: ${file} cannot be written (${reasonOf(error)}).`)
+    throw new UsageError(`${option}: ${file} cannot be written (${reasonOf(error)}).`)
   }
   return {
-    write(results) {
+    file,
+    write(text) {
       try {
-        writeFileSync(target, documentOf(results))
+        if (append) return appendFileSync(file, text)
+        writeFileSync(target, text)
         if (target !== file) renameSync(target, file)
       } catch (error) {
         throw new EnvironmentProblem(
           `${file} could not be written: ${messageOf(error)}.`,
-          'Name another file with --output.',
+          `Name another file with ${option}.`,
         )
       }
     },
     [Symbol.dispose]() {
-      if (target !== file) rmSync(target, { force: true })
+      if (target !== file && existsSync(target)) rmSync(target, { force: true })
     },
   }
 }

@@ -17,7 +17,9 @@ import type { Heading, Page } from '../screen/lines.ts'
 import { type Live, liveOn, silent } from '../screen/live.ts'
 import { type ColourWish, paintFor, wantsColour } from '../screen/paint.ts'
 import { scoreLine, tableLines, throughputLines } from '../screen/summary.ts'
-import { type Document, documentOf } from './document.ts'
+import { documentOf } from './document.ts'
+import type { Outputs } from './outputs.ts'
+import { signatureLines, signatureOf, signed } from './sign.ts'
 
 export interface Order {
   readonly desk: Desk
@@ -26,25 +28,29 @@ export interface Order {
   readonly subjects: readonly Subject[]
   readonly lessons: readonly Lesson[]
   readonly json: boolean
-  /** Where the document goes, besides. */
-  readonly document: Document | undefined
+  /** Where the results go, besides. */
+  readonly outputs: Outputs
+  /** What checks that draw by lot start from. */
+  readonly seed: number
   readonly colour: ColourWish
   /** Whether it is the learner's own work, which progress remembers. */
   readonly learners: boolean
 }
 
 export async function gradeAll(order: Order): Promise<number> {
-  const { desk, opening, subjects, document } = order
+  const { desk, opening, subjects, outputs, seed } = order
   await using _ = closing(opening)
   const told = order.json ? desk.stderr : desk.stdout
   const live = order.json && desk.stderr.isTTY !== true ? silent : liveOn(told, desk.env)
   const seen = partialResults()
+  const signing = signatureOf(subjects, { root: desk.root, seed })
+  signing.catch(() => undefined)
   const remember = order.learners ? await memory(order, live) : undefined
   const reader = new AbortController()
   const stop = AbortSignal.any([order.interruption, reader.signal])
   const onGone = (error: Error): void => {
     // Nobody reads any more. With a file to write there is still somebody to grade for.
-    if (isGone(error) && document === undefined) reader.abort(error)
+    if (isGone(error) && outputs.size === 0) reader.abort(error)
   }
   desk.stdout.on('error', onGone)
   try {
@@ -59,9 +65,11 @@ export async function gradeAll(order: Order): Promise<number> {
       screen.onEvent(event)
       if (event.type === 'lesson-finished') remember?.(event.result)
     }
-    const results = await grader.grade(subjects, onEvent, stop)
+    // What it is made of is looked at while the first program starts.
+    const [graded, signature] = await Promise.all([grader.grade(subjects, onEvent, stop), signing])
+    const results = signed(graded, signature)
     live.close()
-    document?.write(results)
+    await outputs.write(results)
     if (order.json) desk.stdout.write(documentOf(results))
     tellEnd(live, results, order, pageOf(told, order))
     return exitCodeOf(results)
@@ -129,7 +137,7 @@ function tellEnd(live: Live, results: Results, order: Order, page: Page): void {
   if (results.lessons.length > 1) live.print(tableLines(results, headingsOf(order), page))
   live.print([scoreLine(results, page)])
   live.print(brokenLines(order.desk, results.lessons))
-  if (!order.learners) return
-  const next = results.lessons.find((lesson) => lesson.verdict !== 'passed')
+  const next = order.learners ? results.lessons.find((lesson) => lesson.verdict !== 'passed') : undefined
   if (next !== undefined) live.print([`Next: npm run lesson ${next.number}`])
+  live.print(signatureLines(results, page))
 }
