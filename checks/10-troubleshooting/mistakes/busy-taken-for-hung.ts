@@ -1,4 +1,5 @@
 // caught by: a worker that hangs is killed and replaced, one that is busy is left alone
+// Many pauses, one after another, are taken for one that does not end.
 
 import cluster, { type Worker } from 'node:cluster'
 import { randomUUID } from 'node:crypto'
@@ -32,6 +33,7 @@ interface Member {
   spare: boolean
   leaving: boolean
   silentLooks: number
+  busyMs: number
   readonly listens: Promise<boolean>
   readonly gone: Promise<void>
 }
@@ -48,6 +50,7 @@ function recruit(spare = false): Member {
     spare,
     leaving: false,
     silentLooks: 0,
+    busyMs: 0,
     listens: new Promise((resolve) => {
       worker.once('listening', () => resolve(true))
       worker.once('exit', () => resolve(false))
@@ -85,6 +88,9 @@ const bootBudget = 5
 interface FromWorker {
   readonly type: 'beat' | 'leaving'
   readonly rss?: number
+  /** Its event loop had so much to do since the last beat: 0 to 1, and over how long. */
+  readonly utilization?: number
+  readonly ms?: number
 }
 
 let wanted = 0
@@ -119,6 +125,7 @@ function lead(): void {
     if (member === undefined) return
     if (message?.type === 'beat') {
       if (heard(member, message.rss) === 'too big') void replace(member)
+      if (isBusyForTooLong(member, message)) kill(member)
     } else if (message?.type === 'leaving' && member.state !== 'draining') {
       letGo(member)
       setTimeout(refill, pauseBeforeFork())
@@ -225,13 +232,18 @@ function endWhenAllAreGone(): void {
 }
 
 const beatMs = Math.max(hangMs / 8, 5)
-const silentLooksOfTheHung = 3
+const silentLooksOfTheHung = 11
 const looksToBoot = Math.ceil(10_000 / beatMs)
 
 function beat(): void {
+  let since = performance.eventLoopUtilization()
   const send = (): void => {
-    if (process.connected)
-      process.send?.({ type: 'beat', rss: process.memoryUsage.rss() }, undefined, undefined, () => {})
+    if (!process.connected) return
+    const now = performance.eventLoopUtilization()
+    const { utilization, active, idle } = performance.eventLoopUtilization(now, since)
+    since = now
+    const more = { utilization, ms: active + idle }
+    process.send?.({ type: 'beat', rss: process.memoryUsage.rss(), ...more }, undefined, undefined, () => {})
   }
   send()
   setInterval(send, beatMs).unref()
@@ -240,6 +252,11 @@ function beat(): void {
 function heard(member: Member, rss = 0): 'fine' | 'too big' {
   member.silentLooks = 0
   return member.state === 'listening' && rss > maxRssMb * 1024 ** 2 ? 'too big' : 'fine'
+}
+
+function isBusyForTooLong(member: Member, { utilization = 0, ms = 0 }: FromWorker): boolean {
+  member.busyMs = member.state === 'listening' && utilization > 0.9 ? member.busyMs + ms : 0
+  return member.busyMs > hangMs
 }
 
 function watch(): void {
