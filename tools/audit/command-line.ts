@@ -1,19 +1,12 @@
 /** The commands, run as a user runs them: exit codes, documents, and what they leave behind. */
 
-import {
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-  cpSync,
-} from 'node:fs'
+import { cpSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { projectRoot } from '../catalog.ts'
 import { run, type Ran } from './commands.ts'
+import { copyProject, inFolder } from './copies.ts'
+import { problemWithNewLesson } from './new-lesson.ts'
 import { problemWithResults } from './schema.ts'
 import { mark, survivors } from './survivors.ts'
 import type { Tally } from './tally.ts'
@@ -86,6 +79,7 @@ export async function auditCommands(tally: Tally): Promise<void> {
   await timed(tally, 'a check that throws is the fault of the workshop: exit code 4', () =>
     problemWithBrokenCheck(),
   )
+  await timed(tally, 'a lesson is added by three folders, and nothing else', () => problemWithNewLesson())
   await oneCore(tally)
   tally.add('nothing is left in the temporary folder', newFiles(before), 0)
   tally.add('no process is left', await survivors(ours, { within: 2_000 }), 0)
@@ -127,19 +121,7 @@ async function problemWithHead(): Promise<string | undefined> {
 /** A project of its own, with a check that is at fault. */
 async function problemWithBrokenCheck(): Promise<string | undefined> {
   return inFolder('broken-', async (folder) => {
-    for (const name of [
-      'node_modules',
-      'tools',
-      'lessons',
-      'solutions',
-      'package.json',
-      'package-lock.json',
-      'tsconfig.json',
-    ]) {
-      if (name === 'tools') cpSync(join(projectRoot, name), join(folder, name), { recursive: true })
-      else symlinkSync(join(projectRoot, name), join(folder, name))
-    }
-    cpSync(join(projectRoot, 'checks'), join(folder, 'checks'), { recursive: true })
+    copyProject(folder)
     const check = join(folder, 'checks', '03-basic-cluster', 'check.ts')
     const text = `import { check } from '#harness'\ncheck('one worker per available core by default', async () => {\n  throw new TypeError('a fault of ours')\n})\n`
     writeFileSync(check, text)
@@ -158,19 +140,6 @@ async function oneCore(tally: Tally): Promise<void> {
     const ran = await run('taskset', ['-c', core, process.execPath, cli, 'check', '2', '--solutions'])
     return problemWith(ran, 3, /one core/)
   })
-}
-
-async function inFolder(
-  prefix: string,
-  act: (folder: string) => Promise<string | undefined>,
-): Promise<string | undefined> {
-  mkdirSync(join(projectRoot, '.workshop'), { recursive: true })
-  const folder = mkdtempSync(join(projectRoot, '.workshop', prefix))
-  try {
-    return await act(folder)
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
 }
 
 async function timed(tally: Tally, what: string, look: () => Promise<string | undefined>): Promise<void> {

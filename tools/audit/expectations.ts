@@ -54,6 +54,12 @@ export function checkNames(lesson: Lesson): readonly string[] {
   )
 }
 
+/** The share of the speed-up that a lesson asks for; undefined where it measures none. */
+export function shareAskedFor(lesson: Lesson): number | undefined {
+  const share = /\.toGetShare\(([\d.]+),/.exec(readFileSync(lesson.check, 'utf8'))?.[1]
+  return share === undefined ? undefined : Number(share)
+}
+
 /** The entry files of a folder; what lies in folders below it belongs to one of them. */
 export function programsIn(folder: string): readonly string[] {
   if (!existsSync(folder)) return []

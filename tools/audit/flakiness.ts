@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util'
 import { inProject, lessons, projectRoot, type Lesson } from '../catalog.ts'
 import { openGrader, type Grader } from '../harness/grading.ts'
 import { decide, estimateShare, median, type Round } from '../harness/share.ts'
-import { checkNames, expectationsOf, type Expectation } from './expectations.ts'
+import { checkNames, expectationsOf, shareAskedFor, type Expectation } from './expectations.ts'
 
 const usage = `npm run flakiness -- [--times 50] [--hogs 2] [--throughput] [--check WORDS] [--program PATH …] [LESSON …]
 
@@ -17,19 +17,8 @@ const usage = `npm run flakiness -- [--times 50] [--hogs 2] [--throughput] [--ch
 --program PATH   this program of checks/*/mistakes or checks/*/variants; the solutions unless told (may be repeated)
 LESSON           the numbers of the lessons; all unless told`
 
-/** The claims of lessons from 2 on, and the name of their check. */
+/** The check that `--throughput` repeats: what its claim asks for is read in the lesson's check. */
 const THROUGHPUT_CHECK = 'the workers share the load'
-const thresholds: Readonly<Record<number, number>> = {
-  2: 0.6,
-  3: 0.7,
-  4: 0.6,
-  5: 0.6,
-  6: 0.5,
-  7: 0.6,
-  8: 0.6,
-  9: 0.5,
-  10: 0.6,
-}
 
 type Outcome = 'right' | 'wrong' | 'inconclusive' | 'broken'
 
@@ -89,9 +78,7 @@ function read(args: readonly string[]) {
       hogs: count(values.hogs, 'hogs'),
       throughput,
       check: values.check,
-      programs: throughput
-        ? programs.filter(({ lesson }) => thresholds[lesson.number] !== undefined)
-        : programs,
+      programs: throughput ? programs.filter(({ lesson }) => shareAskedFor(lesson) !== undefined) : programs,
     }
   } catch (error) {
     console.error(`${error instanceof Error ? error.message : String(error)}\n\n${usage}`)
@@ -167,7 +154,7 @@ async function repeatThroughput(
 ): Promise<readonly Graded[]> {
   const { lesson, file, kind } = expectation
   const { number, slug, check } = lesson
-  const threshold = thresholds[number] ?? 0
+  const threshold = shareAskedFor(lesson) ?? 0
   const graded: Graded[] = []
   await grader.grade([{ number, slug, check, file, only: THROUGHPUT_CHECK, trials: times }], (event) => {
     if (event.type !== 'trial') return

@@ -13,7 +13,7 @@ import { auditVerdicts } from './verdicts.ts'
 
 const usage = `npm test                       everything
 npm test -- --only PART        static | unit | texts | commands | endings | verdicts
-npm test -- --lesson N         the verdicts of one lesson (may be repeated)
+npm test -- --lesson N         the verdicts of one lesson (may be repeated); with --only texts, its texts
 npm test -- --program WORDS    the verdicts of programs whose path holds these, also under more/
 npm test -- --more             the verdicts of all programs, also of those under more/
 npm test -- --update           pins the messages that are not pinned, or not as they are now`
@@ -30,7 +30,7 @@ export async function main(args: readonly string[]): Promise<number> {
   if (wants('unit')) await auditUnits(tally)
   if (wants('texts')) {
     auditFolders(tally)
-    await auditTexts(tally)
+    await auditTexts(tally, numbers)
   }
   if (wants('commands')) await auditCommands(tally)
   if (wants('endings')) {

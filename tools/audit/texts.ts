@@ -13,9 +13,11 @@ import type { Tally } from './tally.ts'
 const HINTS = 3
 const SNIPPET_SECONDS = 20
 
-export async function auditTexts(tally: Tally): Promise<void> {
+/** @param numbers the lessons whose hints, sections and code blocks are looked at; all unless told */
+export async function auditTexts(tally: Tally, numbers?: readonly number[]): Promise<void> {
   for (const file of markdownFiles()) tally.add(`links of ${inProject(file)}`, problemWithLinks(file), 0)
   for (const lesson of lessons()) {
+    if (numbers !== undefined && !numbers.includes(lesson.number)) continue
     tally.add(`hints of ${lesson.slug}`, problemWithHints(lesson), 0)
     tally.add(`sections that messages of ${lesson.slug} point to`, problemWithSections(lesson), 0)
     await auditSnippets(tally, lesson)
