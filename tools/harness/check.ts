@@ -4,7 +4,9 @@ import { afterAll, test, type TestContext } from 'vitest'
 import { Cancelled, EnvironmentProblem, Inconclusive, Mismatch } from './problems.ts'
 import { endAll } from './start.ts'
 import { session, slug } from './session.ts'
+import { timelineOf, type Timeline } from './timeline.ts'
 import type { CheckResult, Throughput } from './verdict.ts'
+import { rememberWitness, witnessOf } from './witnesses.ts'
 
 declare module 'vitest' {
   interface TaskMeta {
@@ -13,6 +15,8 @@ declare module 'vitest' {
       readonly throughput?: Throughput
       readonly environment?: { readonly message: string; readonly advice: string }
       readonly stack?: string
+      /** Of the program that a failed check is about. */
+      readonly timeline?: Timeline
     }
   }
 }
@@ -44,10 +48,13 @@ export function check(name: string, claim: () => Promise<void>): void {
     const started = performance.now()
     running = { context, notes: [], throughput: undefined }
     let outcome: Outcome = { verdict: 'passed' }
+    let timeline: Timeline | undefined
     try {
       await claim()
     } catch (error) {
+      rememberWitness(error)
       outcome = outcomeOf(error)
+      timeline = timelineTo(error)
     }
     if (outcome.verdict !== 'passed' && outcome.verdict !== 'skipped') stopped.add(file)
     const { environment, stack, ...rest } = outcome
@@ -62,9 +69,18 @@ export function check(name: string, claim: () => Promise<void>): void {
       ...(running.throughput && { throughput: running.throughput }),
       ...(environment && { environment }),
       ...(stack !== undefined && { stack }),
+      ...(timeline && { timeline }),
     }
     running = undefined
   })
+}
+
+/** What led to this, as far as one program tells it. */
+function timelineTo(error: unknown): Timeline | undefined {
+  const witness = witnessOf(error)
+  if (witness === undefined) return undefined
+  const { command, events, deeds } = witness.program
+  return timelineOf({ command, events, deeds: deeds.all, failedAt: witness.failedAt })
 }
 
 /** Says something worth telling that decides nothing. */

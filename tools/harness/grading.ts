@@ -8,6 +8,7 @@ import { cores, planFor } from './plans.ts'
 import { Cancelled, EnvironmentProblem } from './problems.ts'
 import { EventReporter } from './reporter.ts'
 import type { Session } from './session.ts'
+import type { Timeline } from './timeline.ts'
 import { verdictOf, type CheckResult, type LessonResult, type Results, type Throughput } from './verdict.ts'
 
 /** One program and the check that judges it. Paths are absolute. */
@@ -40,6 +41,13 @@ export type GradingEvent =
   /** One grading of a series that measures the checker itself. */
   | { readonly type: 'trial'; readonly slug: string; readonly trial: unknown }
   | { readonly type: 'throughput'; readonly slug: string; readonly throughput: Throughput }
+  /** What happened in the program that a failed check is about; told just before the check's end. */
+  | {
+      readonly type: 'timeline'
+      readonly slug: string
+      readonly result: CheckResult
+      readonly timeline: Timeline
+    }
   | { readonly type: 'check-finished'; readonly slug: string; readonly result: CheckResult }
   | { readonly type: 'lesson-finished'; readonly slug: string; readonly result: LessonResult }
 

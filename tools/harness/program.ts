@@ -1,5 +1,6 @@
 /** A program under check: what it does, as seen from outside, and the gestures that a check makes at it. */
 
+import { Deeds } from './deeds.ts'
 import type { EventOf, ProgramEvent } from './events.ts'
 import { fetchFrom, jsonOf, type Answer, type NoAnswer, type RequestOptions } from './http.ts'
 import type { Keeper } from './keeper.ts'
@@ -42,6 +43,8 @@ export class Program implements AsyncDisposable {
   #nextId = 0
   /** Whether a fault or a signal has touched it, so that no other check may meet it. */
   harmed = false
+  /** What checks have done to it. */
+  readonly deeds = new Deeds()
 
   private constructor(keeper: Keeper, identity: Identity, release: (program: Program) => Promise<void>) {
     this.#keeper = keeper
@@ -123,12 +126,23 @@ export class Program implements AsyncDisposable {
   }
 
   fetch(path: string, options: RequestOptions = {}): Promise<Answer | NoAnswer> {
-    return fetchFrom(this.port, path, options)
+    return this.#ask(this.port, path, options)
   }
 
   /** Asks the admin interface. */
   admin(path: string, options: RequestOptions = {}): Promise<Answer | NoAnswer> {
-    return fetchFrom(this.identity.adminPort, path, options)
+    return this.#ask(this.identity.adminPort, path, options)
+  }
+
+  async #ask(port: number, path: string, options: RequestOptions): Promise<Answer | NoAnswer> {
+    const at = Deeds.now()
+    const answer = await fetchFrom(port, path, options)
+    const { method = 'GET' } = options
+    const pid = answer.ok ? answer.servedBy?.pid : undefined
+    const outcome = answer.ok ? String(answer.status) : `no answer (${answer.code})`
+    const admin = port === this.identity.adminPort
+    this.deeds.add({ type: 'request', method, path, admin, pid, outcome, ms: answer.ms }, at)
+    return answer
   }
 
   /** An answer with this status, or a Mismatch that says what came. `admin`: of the admin interface. */
@@ -268,6 +282,7 @@ export class Program implements AsyncDisposable {
 
   signal(signal: NodeJS.Signals, pid: number | 'group' = this.pid): Promise<unknown> {
     this.harmed = true
+    this.deeds.add({ type: 'signal', signal, pid })
     return this.#keeper.request({ do: 'signal', key: this.identity.key, pid, signal })
   }
 
@@ -372,6 +387,7 @@ export class Program implements AsyncDisposable {
 
   /** Commands the observer in one process; see `obey` in processes/observer.mjs. */
   tell(pid: number, command: Record<string, unknown>): Promise<unknown> {
+    this.deeds.add({ type: 'command', pid, command })
     return this.#keeper.request({ do: 'tell', key: this.identity.key, pid, command })
   }
 

@@ -71,6 +71,9 @@ export class EventReporter implements Reporter {
       record.throughput = meta.throughput
       this.#onEvent({ type: 'throughput', slug: this.#slug, throughput: meta.throughput })
     }
+    if (meta?.timeline !== undefined) {
+      this.#onEvent({ type: 'timeline', slug: this.#slug, result, timeline: meta.timeline })
+    }
     this.#onEvent({ type: 'check-finished', slug: this.#slug, result })
   }
 

@@ -1,6 +1,7 @@
 /** Claims that take long and little of the machine are looked at together, and each is told by its own check. */
 
 import { oneCheckAlone } from './session.ts'
+import { rememberWitness } from './witnesses.ts'
 
 /**
  * Begins all stories at the first call of any of them. Each call resolves or rejects with its own story; what the
@@ -14,7 +15,7 @@ export function sideBySide<Name extends string>(
   const begin = (): ReadonlyMap<Name, Promise<void>> => {
     const all = new Map(names.map((name) => [name, stories[name]()]))
     // One that fails before it is asked for is no unhandled rejection.
-    for (const story of all.values()) story.catch(() => {})
+    for (const story of all.values()) story.catch(rememberWitness)
     return all
   }
   const told = names.map((name) => [

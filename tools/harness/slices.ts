@@ -97,6 +97,7 @@ export async function measureSlice(
 ): Promise<Measured> {
   for (;;) {
     const idleBefore = await program.usage()
+    program.deeds.add({ type: 'load', ms: SLICE_MS })
     const running = load.slice(program, SLICE_MS, headers)
     // In the thick of it on both ends: the first connections are open, the last are not yet finished.
     const early = await readingAfter(program, 40)

@@ -6,6 +6,7 @@ import { Program, type Identity } from './program.ts'
 import { fileUnderCheck, keeper, session } from './session.ts'
 import { settle } from './settle.ts'
 import { settleProxy } from './settle-proxy.ts'
+import { forgetWitnesses, touch } from './witnesses.ts'
 
 export interface Start extends StartOptions {
   /** A process that no other check has met. */
@@ -32,6 +33,7 @@ export async function start(options: Start = {}): Promise<Program> {
   const taken = fresh ? undefined : take(idle, fileUnderCheck(), plain)
   const program = taken ?? (await hold(fileUnderCheck(), plain, fresh ? 'start' : 'adopt'))
   held.add(program)
+  touch(program)
   if (unready) program.harmed = true
   else await (proxy ? settleProxy : settle)(program, expect ?? expectedWorkers(plain))
   return program
@@ -80,6 +82,7 @@ export async function endIdle(): Promise<void> {
 
 /** Ends everything that checks have left running, and what a check that was given up still holds. */
 export async function endAll(): Promise<void> {
+  forgetWitnesses()
   await Promise.all([...held].map((program) => program.end()))
   held.clear()
   await Promise.all([endIdle(), ...idleOthers.splice(0).map((program) => program.end())])
@@ -112,6 +115,7 @@ async function hold(
 
 async function leave(program: Program): Promise<void> {
   held.delete(program)
+  touch(program)
   if (isSpecial(program.identity.options)) await program.end()
   else await shelve(idle, program)
 }

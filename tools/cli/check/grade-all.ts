@@ -56,7 +56,14 @@ export async function gradeAll(order: Order): Promise<number> {
   try {
     const grader = await opening
     const page = pageOf(told, order)
-    const screen = gradingScreen({ live, output: told, paint: page.paint, headingOf: headingsOf(order) })
+    const screen = gradingScreen({
+      live,
+      output: told,
+      paint: page.paint,
+      headingOf: headingsOf(order),
+      root: desk.root,
+      alone: subjects.length === 1,
+    })
     live.draw(screen.frame)
     const onEvent = (event: GradingEvent): void => {
       // What a cancelled grading still tells is about the cancelling.

@@ -56,7 +56,14 @@ async function freshResult(visit: Visit, store: ProgressStore, live: Live): Prom
   const opening = desk.openGrader()
   await using _ = closing(opening)
   const { paint } = pageOn(desk.stderr, desk, visit.colour)
-  const screen = gradingScreen({ live, output: desk.stderr, paint, headingOf: () => headingOf(visit) })
+  const screen = gradingScreen({
+    live,
+    output: desk.stderr,
+    paint,
+    headingOf: () => headingOf(visit),
+    root: desk.root,
+    alone: true,
+  })
   live.draw(screen.frame)
   try {
     const grader = await opening

@@ -30,7 +30,14 @@ export async function studyAtTerminal(
   const store = storeOf(visit, live)
   const { paint } = pageOf(visit)
   const file = inProject(lesson.starter, desk.root)
-  const screen = gradingScreen({ live, output: desk.stdout, paint, headingOf: () => headingOf(visit) })
+  const screen = gradingScreen({
+    live,
+    output: desk.stdout,
+    paint,
+    headingOf: () => headingOf(visit),
+    root: desk.root,
+    alone: true,
+  })
 
   /** Aborts when the learner leaves; the reason is the exit code or an Interruption. */
   const leaving = new AbortController()

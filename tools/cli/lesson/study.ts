@@ -31,6 +31,8 @@ export async function study(visit: Visit, { opening, interruption }: Start): Pro
     output: desk.stdout,
     paint: pageOf(visit).paint,
     headingOf: () => headingOf(visit),
+    root: desk.root,
+    alone: true,
   })
   live.draw(screen.frame)
   try {

@@ -7,6 +7,8 @@ import { columnsOf, fit, pad, widthOf, type Sized } from './fit.ts'
 import { type Heading, type Page, checkLines, headingLines, secondsOf } from './lines.ts'
 import type { Live } from './live.ts'
 import type { Paint } from './paint.ts'
+import { keepTimeline } from '../timelines.ts'
+import { timelineLines } from './timeline.ts'
 
 export interface GradingScreen {
   readonly onEvent: (event: GradingEvent) => void
@@ -23,6 +25,10 @@ export interface GradingScreenOptions {
   readonly output: Sized
   readonly paint: Paint
   headingOf(slug: string): Heading
+  /** The project: a failed check's timeline is kept in it. */
+  readonly root: string
+  /** Whether one lesson is graded, so that there is room for its timeline. */
+  readonly alone: boolean
 }
 
 interface Running {
@@ -33,7 +39,8 @@ interface Running {
 
 const spinner = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏']
 
-export function gradingScreen({ live, output, paint, headingOf }: GradingScreenOptions): GradingScreen {
+export function gradingScreen(options: GradingScreenOptions): GradingScreen {
+  const { live, output, paint, headingOf, root, alone } = options
   let running: Running | undefined
   let starting: number | undefined
   let names: readonly string[] = []
@@ -41,6 +48,8 @@ export function gradingScreen({ live, output, paint, headingOf }: GradingScreenO
   /** Printed with the first line below it: a grading that is cancelled before that leaves no trace. */
   let heading: readonly string[] = []
   let introduction: readonly string[] = []
+  /** Printed with the check that it belongs to. */
+  let timeline: readonly string[] = []
   const page = (): Page => ({ columns: columnsOf(output), paint })
 
   const print = (lines: readonly string[]): void => {
@@ -75,12 +84,20 @@ export function gradingScreen({ live, output, paint, headingOf }: GradingScreenO
       case 'slice':
         if (running !== undefined) running = { ...running, slices: [...running.slices, event.slice] }
         return live.refresh()
+      case 'timeline': {
+        const path = keepTimeline(root, event)
+        const got = event.result.got ?? ''
+        timeline = alone ? timelineLines(event.timeline, { page: page(), path, got }) : []
+        return
+      }
       case 'check-finished':
         printed.add(event.result.name)
         if (running?.name === event.result.name) running = undefined
         // The runner tells of a start when it comes to it, which may be late: checks run in order.
         if (goesOn(event.result)) begin(names[names.indexOf(event.result.name) + 1])
-        return print(checkLines(event.result, page()))
+        print([...checkLines(event.result, page()), ...timeline])
+        timeline = []
+        return
       case 'lesson-finished': {
         running = undefined
         starting = undefined

@@ -3,6 +3,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Grader, GradingEvent, Subject } from '../../harness/grading.ts'
 import { Cancelled } from '../../harness/problems.ts'
+import type { Timeline } from '../../harness/timeline.ts'
 import {
   type CheckResult,
   type LessonResult,
@@ -15,6 +16,8 @@ export interface Story {
   readonly checks: readonly CheckResult[]
   /** Measured in the last check. */
   readonly throughput?: Throughput
+  /** Of the check that failed. */
+  readonly timeline?: Timeline
 }
 
 export interface FakeGrader extends Grader {
@@ -83,6 +86,9 @@ async function gradeOne(
       if (story.throughput !== undefined && check.name === 'the workers share the load') {
         await measure(slug, story.throughput, onEvent, () => step(paceMs / 2))
       }
+    }
+    if (story.timeline !== undefined && check.verdict === 'failed') {
+      onEvent({ type: 'timeline', slug, result: check, timeline: story.timeline })
     }
     onEvent({ type: 'check-finished', slug, result: check })
   }

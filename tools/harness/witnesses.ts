@@ -1,0 +1,38 @@
+/** Which program a failed claim is about, so that what happened to it can be told. */
+
+import { Deeds } from './deeds.ts'
+import { Mismatch } from './problems.ts'
+import type { Program } from './program.ts'
+
+interface Witness {
+  readonly program: Program
+  /** Milliseconds since the epoch. */
+  readonly failedAt: number
+}
+
+/** Programs of the lesson that is graded, the one that a check took or gave back last at the end. */
+let touched: Program[] = []
+const remembered = new WeakMap<object, Witness>()
+
+/** A check has taken hold of it, or given it back. */
+export function touch(program: Program): void {
+  touched = [...touched.filter((one) => one !== program), program]
+}
+
+export function forgetWitnesses(): void {
+  touched = []
+}
+
+/** To be called as soon as the claim has failed: other claims may go on beside it. */
+export function rememberWitness(error: unknown): void {
+  if (!(error instanceof Mismatch) || remembered.has(error)) return
+  const { repeat } = error.finding
+  const told = touched.filter(({ command }) => repeat === command || repeat?.startsWith(`${command} `))
+  const program = told.at(-1) ?? touched.at(-1)
+  if (program !== undefined) remembered.set(error, { program, failedAt: Deeds.now() })
+}
+
+/** The program that a claim was about when it failed, if that is known. */
+export function witnessOf(error: unknown): Witness | undefined {
+  return error instanceof Mismatch ? remembered.get(error) : undefined
+}
