@@ -67,7 +67,7 @@ function lanes(entries: readonly TimelineEntry[]): readonly string[] {
     for (const { at, what } of own) {
       const column = columnOf(at)
       const gone = /^(gone|ended):/.test(what)
-      cells.fill(gone ? ' ' : /^listens/.test(what) ? '=' : stillListens(what, cells[column]), column)
+      cells.fill(gone ? ' ' : what.startsWith('listens') ? '=' : stillListens(what, cells[column]), column)
       if (gone) cells[column] = 'x'
     }
     return draw(name, cells)

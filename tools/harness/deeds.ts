@@ -1,22 +1,28 @@
 /** What a check has done to a program: signals, faults, requests and load, with their times. */
 
+import diagnostics from 'node:diagnostics_channel'
+import type { ClientRequest, IncomingMessage } from 'node:http'
+import { serverOf } from './http.ts'
+
 export type Deed = { readonly at: number } & (
   | { readonly type: 'signal'; readonly signal: string; readonly pid: number | 'group' }
   /** A command to the observer in one process; see `obey` in processes/observer.mjs. */
   | { readonly type: 'command'; readonly pid: number; readonly command: Readonly<Record<string, unknown>> }
-  | {
-      readonly type: 'request'
-      readonly method: string
-      readonly path: string
-      readonly admin: boolean
-      /** Who answered, if it is known. */
-      readonly pid: number | undefined
-      /** The answer's status, or why none came. */
-      readonly outcome: string
-      readonly ms: number
-    }
+  | Asked
   | { readonly type: 'load'; readonly ms: number }
 )
+
+export interface Asked {
+  readonly at: number
+  readonly type: 'request'
+  readonly method: string
+  readonly path: string
+  readonly admin: boolean
+  /** Who answered, if it is known. */
+  readonly pid: number | undefined
+  /** `200 after 3 ms`, or why there is none (yet). */
+  readonly outcome: string
+}
 
 type Told = Deed extends infer Each ? (Each extends Deed ? Omit<Each, 'at'> : never) : never
 
@@ -24,18 +30,87 @@ type Told = Deed extends infer Each ? (Each extends Deed ? Omit<Each, 'at'> : ne
 const MOST = 5_000
 
 export class Deeds {
-  readonly #all: Deed[] = []
+  readonly #all: (Deed | (() => Deed))[] = []
 
   get all(): readonly Deed[] {
-    return this.#all
+    return this.#all.map((deed) => (typeof deed === 'function' ? deed() : deed))
   }
 
-  /** @param at ms since the epoch, as the events of the program have it; now unless told */
-  add(deed: Told, at: number = Deeds.now()): void {
-    if (this.#all.length < MOST) this.#all.push({ ...deed, at } as Deed)
+  /** Now. */
+  add(deed: Told): void {
+    if (this.#all.length < MOST) this.#all.push({ ...deed, at: Deeds.now() })
   }
 
+  /** A request that begins now; what comes of it is known later. */
+  follow(request: ClientRequest, admin: boolean): void {
+    if (this.#all.length >= MOST) return
+    const { method, path } = request
+    let asked: Asked = {
+      at: Deeds.now(),
+      type: 'request',
+      method,
+      path,
+      admin,
+      pid: undefined,
+      outcome: 'no answer up to the failure',
+    }
+    // Not 'response': whoever listens for that has to read the answer.
+    request.once('close', () => (asked = { ...asked, ...endOf(request, asked.at) }))
+    this.#all.push(() => asked)
+  }
+
+  /** Milliseconds since the epoch, as the events of programs have it. */
   static now(): number {
     return performance.timeOrigin + performance.now()
+  }
+}
+
+interface Place {
+  readonly deeds: Deeds
+  readonly admin: boolean
+}
+
+const byPort = new Map<number, Place>()
+
+/** From now on requests of this process to these ports are deeds of this program. */
+export function followRequests(
+  deeds: Deeds,
+  ports: { readonly port: number; readonly adminPort: number },
+): void {
+  if (byPort.size === 0) diagnostics.subscribe('http.client.request.start', onRequest)
+  byPort.set(ports.adminPort, { deeds, admin: true })
+  byPort.set(ports.port, { deeds, admin: false })
+}
+
+export function unfollowRequests({
+  port,
+  adminPort,
+}: {
+  readonly port: number
+  readonly adminPort: number
+}): void {
+  byPort.delete(port)
+  byPort.delete(adminPort)
+  if (byPort.size === 0) diagnostics.unsubscribe('http.client.request.start', onRequest)
+}
+
+/** Node tells of every request that `node:http` sends, whichever client of the harness it is. */
+function onRequest(message: unknown): void {
+  const { request } = message as { readonly request: ClientRequest }
+  const place = byPort.get(Number(String(request.getHeader('host')).split(':')[1]))
+  place?.deeds.follow(request, place.admin)
+}
+
+function endOf(request: ClientRequest, begun: number): Pick<Asked, 'pid' | 'outcome'> {
+  // `res` is there, if not in the types (lib/_http_client.js).
+  const { res, errored } = request as ClientRequest & { readonly res?: IncomingMessage }
+  const time = `after ${Math.round(Deeds.now() - begun)} ms`
+  const pid = res === undefined ? undefined : serverOf(res.headers)?.pid
+  if (res?.complete === true) return { pid, outcome: `${res.statusCode} ${time}` }
+  const code = (errored as NodeJS.ErrnoException | null | undefined)?.code
+  if (code !== undefined) return { pid, outcome: `no answer (${code}) ${time}` }
+  return {
+    pid,
+    outcome: res === undefined ? `given up ${time}` : `${res.statusCode}, but not whole, ${time}`,
   }
 }

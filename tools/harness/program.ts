@@ -1,6 +1,6 @@
 /** A program under check: what it does, as seen from outside, and the gestures that a check makes at it. */
 
-import { Deeds } from './deeds.ts'
+import { Deeds, followRequests, unfollowRequests } from './deeds.ts'
 import type { EventOf, ProgramEvent } from './events.ts'
 import { fetchFrom, jsonOf, type Answer, type NoAnswer, type RequestOptions } from './http.ts'
 import type { Keeper } from './keeper.ts'
@@ -50,6 +50,7 @@ export class Program implements AsyncDisposable {
     this.#keeper = keeper
     this.identity = identity
     this.#release = release
+    followRequests(this.deeds, identity)
     this.#stopListening = keeper.listen(identity.key, (event) => this.#hear(event))
   }
 
@@ -126,23 +127,12 @@ export class Program implements AsyncDisposable {
   }
 
   fetch(path: string, options: RequestOptions = {}): Promise<Answer | NoAnswer> {
-    return this.#ask(this.port, path, options)
+    return fetchFrom(this.port, path, options)
   }
 
   /** Asks the admin interface. */
   admin(path: string, options: RequestOptions = {}): Promise<Answer | NoAnswer> {
-    return this.#ask(this.identity.adminPort, path, options)
-  }
-
-  async #ask(port: number, path: string, options: RequestOptions): Promise<Answer | NoAnswer> {
-    const at = Deeds.now()
-    const answer = await fetchFrom(port, path, options)
-    const { method = 'GET' } = options
-    const pid = answer.ok ? answer.servedBy?.pid : undefined
-    const outcome = answer.ok ? String(answer.status) : `no answer (${answer.code})`
-    const admin = port === this.identity.adminPort
-    this.deeds.add({ type: 'request', method, path, admin, pid, outcome, ms: answer.ms }, at)
-    return answer
+    return fetchFrom(this.identity.adminPort, path, options)
   }
 
   /** An answer with this status, or a Mismatch that says what came. `admin`: of the admin interface. */
@@ -409,6 +399,7 @@ export class Program implements AsyncDisposable {
   /** Kills every process of it. */
   async end(): Promise<void> {
     this.#stopListening()
+    unfollowRequests(this.identity)
     await this.#keeper.request({ do: 'end', key: this.identity.key })
   }
 

@@ -55,6 +55,8 @@ export function timelineOf({ command, events, deeds, failedAt }: Witnessed): Tim
 }
 
 const CHECKER = 'the checker'
+/** Who answered a request that nobody has answered. */
+export const UNANSWERED = 'nobody'
 
 /** A program may have printed millions of lines. */
 function withoutFlood(events: readonly ProgramEvent[]): readonly ProgramEvent[] {
@@ -106,7 +108,7 @@ function entryOfEvent(event: ProgramEvent, names: Names): readonly TimelineEntry
       return life(`worker ${event.worker}`, `gone: ${describeEnding(event)}`)
     case 'server-listening':
       // Of a worker's server the primary tells, unless it was opened by itself.
-      if (!event.serves || (/^worker/.test(names(event.pid)) && event.alone !== true)) return []
+      if (!event.serves || (names(event.pid).startsWith('worker') && event.alone !== true)) return []
       return life(names(event.pid), `listens on port ${event.port ?? event.path}`)
     case 'server-closing':
       return life(names(event.pid), 'stops listening')
@@ -137,8 +139,8 @@ function entryOfDeed(deed: Deed, names: Names): readonly TimelineEntry[] {
         { at, who: CHECKER, what: `loads /render for ${(deed.ms / 1_000).toFixed(1)} s`, kind: 'request' },
       ]
     case 'request': {
-      const what = `${deed.method} ${deed.path}${deed.admin ? ' (admin)' : ''}: ${deed.outcome} after ${Math.round(deed.ms)} ms`
-      return [{ at, who: deed.pid === undefined ? 'nobody' : names(deed.pid), what, kind: 'request' }]
+      const what = `${deed.method} ${deed.path}${deed.admin ? ' (admin)' : ''}: ${deed.outcome}`
+      return [{ at, who: deed.pid === undefined ? UNANSWERED : names(deed.pid), what, kind: 'request' }]
     }
     case 'command': {
       const what = faultIn(deed.command, names(deed.pid))
@@ -159,7 +161,7 @@ function faultIn(command: Readonly<Record<string, unknown>>, whom: string): stri
       return typeof ms === 'number' ? `blocks ${whom} for ${ms} ms` : `hangs ${whom} for good`
     }
     case 'exit':
-      return `calls process.exit(${String(command['code'] ?? 0)}) in ${whom}`
+      return `calls process.exit(${Number(command['code'] ?? 0)}) in ${whom}`
     case 'allocate':
       return `takes ${Math.round(Number(command['bytes']) / 1024 ** 2)} MiB of memory in ${whom}`
     case 'release':

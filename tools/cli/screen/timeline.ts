@@ -1,6 +1,6 @@
 /** What led to the failure of a check: short, below what the check says. */
 
-import type { Timeline, TimelineEntry } from '../../harness/timeline.ts'
+import { UNANSWERED, type Timeline, type TimelineEntry } from '../../harness/timeline.ts'
 import { fit, pad } from './fit.ts'
 import type { Page } from './lines.ts'
 
@@ -67,7 +67,12 @@ function grouped(entries: readonly TimelineEntry[]): readonly Row[] {
 function alike(one: TimelineEntry, other: TimelineEntry): boolean {
   if (one.kind !== other.kind) return false
   if (one.kind === 'request') return true
-  return one.kind === 'life' && verbOf(one) === verbOf(other) && /^worker/.test(one.who + other.who)
+  if (one.kind === 'output') return one.who === other.who
+  return (
+    one.kind === 'life' &&
+    verbOf(one) === verbOf(other) &&
+    [one, other].every(({ who }) => who.startsWith('worker '))
+  )
 }
 
 /** Without what is of one process: its pid. */
@@ -80,6 +85,11 @@ function rowOf(group: readonly TimelineEntry[]): Row {
   if (first === undefined || group.length === 1)
     return first ?? { at: undefined, who: '', what: '', kind: 'end' }
   const { at, kind } = first
+  if (kind === 'output') {
+    // Of an error with its stack the line that names it.
+    const { what } = group.find(({ what }) => /Error\b/.test(what)) ?? first
+    return { at, who: first.who, what: `${what} (${group.length} lines)`, kind }
+  }
   if (kind !== 'request') {
     const ids = [...new Set(group.map(({ who }) => who.replace('worker ', '')))]
     const who = ids.length === 1 ? first.who : `workers ${ids.join(' ')}`
@@ -89,7 +99,9 @@ function rowOf(group: readonly TimelineEntry[]): Row {
   }
   const byWhom = new Map<string, number>()
   for (const { who } of group) byWhom.set(who, (byWhom.get(who) ?? 0) + 1)
-  const shares = [...byWhom].sort().map(([who, count]) => `${count} answered by ${who}`)
+  const shares = [...byWhom].map(([who, count]) => {
+    return who === UNANSWERED ? `${count} without an answer` : `${count} answered by ${who}`
+  })
   return { at, who: 'the checker', what: `${group.length} requests: ${shares.join(', ')}`, kind }
 }
 
