@@ -1,6 +1,7 @@
 /** What a check has done to a program: signals, faults, requests and load, with their times. */
 
 import diagnostics from 'node:diagnostics_channel'
+import { errorMonitor } from 'node:events'
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { serverOf } from './http.ts'
 
@@ -54,8 +55,10 @@ export class Deeds {
       pid: undefined,
       outcome: 'no answer up to the failure',
     }
+    let failure: string | undefined
+    request.once(errorMonitor, (error: NodeJS.ErrnoException) => (failure = error.code ?? error.message))
     // Not 'response': whoever listens for that has to read the answer.
-    request.once('close', () => (asked = { ...asked, ...endOf(request, asked.at) }))
+    request.once('close', () => (asked = { ...asked, ...endOf(request, asked.at, failure) }))
     this.#all.push(() => asked)
   }
 
@@ -101,16 +104,19 @@ function onRequest(message: unknown): void {
   place?.deeds.follow(request, place.admin)
 }
 
-function endOf(request: ClientRequest, begun: number): Pick<Asked, 'pid' | 'outcome'> {
+function endOf(
+  request: ClientRequest,
+  begun: number,
+  failure: string | undefined,
+): Pick<Asked, 'pid' | 'outcome'> {
   // `res` is there, if not in the types (lib/_http_client.js).
-  const { res, errored } = request as ClientRequest & { readonly res?: IncomingMessage }
+  const { res } = request as ClientRequest & { readonly res: IncomingMessage | null | undefined }
   const time = `after ${Math.round(Deeds.now() - begun)} ms`
-  const pid = res === undefined ? undefined : serverOf(res.headers)?.pid
+  const pid = res ? serverOf(res.headers)?.pid : undefined
   if (res?.complete === true) return { pid, outcome: `${res.statusCode} ${time}` }
-  const code = (errored as NodeJS.ErrnoException | null | undefined)?.code
-  if (code !== undefined) return { pid, outcome: `no answer (${code}) ${time}` }
+  if (failure !== undefined) return { pid, outcome: `no answer (${failure}) ${time}` }
   return {
     pid,
-    outcome: res === undefined ? `given up ${time}` : `${res.statusCode}, but not whole, ${time}`,
+    outcome: res ? `${res.statusCode}, but not whole, ${time}` : `given up ${time}`,
   }
 }
