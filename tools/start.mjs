@@ -34,7 +34,18 @@ const loadedFirst = {
 }
 
 /** Options of the commands that npm swallows without a word when they stand before `--`. */
-const swallowable = ['json', 'output', 'junit', 'markdown', 'compare', 'solutions', 'file', 'seed', 'plain']
+const swallowable = [
+  'json',
+  'output',
+  'junit',
+  'markdown',
+  'compare',
+  'solutions',
+  'file',
+  'seed',
+  'plain',
+  'take',
+]
 
 /** What follows the options that take something. */
 const operands = {

@@ -180,6 +180,18 @@ test('a reset keeps the attempt and brings the starter back', async () => {
   expect(desk.stdout.text()).toContain(`.workshop/attempts/03-basic-cluster/${time}`)
 })
 
+test('a solution that is taken stands in place of the attempt, which is kept', async () => {
+  const { code, desk } = await run(['3', 'solution', '--take'])
+  expect(code).toBe(0)
+  expect(await readFile(learners('03-basic-cluster'), 'utf8')).toBe(
+    await readFile(join(project.root, 'solutions/03-basic-cluster/server.ts'), 'utf8'),
+  )
+  const attempts = join(project.root, '.workshop/attempts/03-basic-cluster')
+  const [time = ''] = await readdir(attempts)
+  expect(await readFile(join(attempts, time, 'server.ts'), 'utf8')).toBe('const cores = 1\nconst name = 2\n')
+  expect(desk.stdout.text()).toContain(`.workshop/attempts/03-basic-cluster/${time}`)
+})
+
 test('a reset works when the file is gone', async () => {
   await rm(learners('03-basic-cluster'))
   expect((await run(['3', 'reset'])).code).toBe(0)
@@ -197,6 +209,7 @@ test.each([
   [['two rolls'], 'Did you mean 2 (two-roles)?'],
   [['e'], 'may mean 1 (single-thread) or 2 (two-roles) or 3 (basic-cluster)'],
   [['3', 'hnt'], 'did you mean npm run lesson 3 hint?'],
+  [['3', 'reset', '--take'], '--take is for solution: npm run lesson 3 solution -- --take'],
   [['3', 'hint', 'now'], 'That is too much: npm run lesson 3 hint'],
 ])('%j is refused with advice', async (args, advice) => {
   const { code, desk } = await run(args)

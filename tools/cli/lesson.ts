@@ -14,6 +14,8 @@ export function main(args: readonly string[]): Promise<number> {
 interface Wishes {
   /** No live view. */
   readonly plain: boolean
+  /** The solution in place of the learner's files, not only shown. */
+  readonly take: boolean
 }
 
 /** Each action loads what it needs when it is asked for. */
@@ -22,7 +24,10 @@ const actions = {
   read: async (visit: Visit) => (await import('./lesson/read.ts')).read(visit),
   hint: async (visit: Visit) => (await import('./lesson/hint.ts')).hint(visit),
   run: async (visit: Visit, wishes: Wishes) => (await import('./lesson/run.ts')).run(visit, wishes),
-  solution: async (visit: Visit) => (await import('./lesson/solution.ts')).solution(visit),
+  solution: async (visit: Visit, wishes: Wishes) =>
+    wishes.take
+      ? (await import('./lesson/take.ts')).take(visit)
+      : (await import('./lesson/solution.ts')).solution(visit),
   reset: async (visit: Visit) => (await import('./lesson/reset.ts')).reset(visit),
 }
 
@@ -41,6 +46,7 @@ export async function lesson(args: readonly string[], desk: Desk): Promise<numbe
     'no-color': 'flag',
     help: 'flag',
     plain: 'flag',
+    take: 'flag',
   })
   if (flags.help) {
     desk.stdout.write(help)
@@ -55,7 +61,10 @@ export async function lesson(args: readonly string[], desk: Desk): Promise<numbe
   if (rest.length > 0) throw new UsageError(`That is too much: npm run lesson ${chosen.number} ${action}`)
   if (flags.plain && action !== 'run')
     throw new UsageError(`--plain is for run: npm run lesson ${chosen.number} run`)
-  return actions[action]({ desk, lesson: chosen, lessons, colour }, { plain: flags.plain })
+  if (flags.take && action !== 'solution')
+    throw new UsageError(`--take is for solution: npm run lesson ${chosen.number} solution -- --take`)
+  const { plain, take } = flags
+  return actions[action]({ desk, lesson: chosen, lessons, colour }, { plain, take })
 }
 
 /** `lesson hint 3` means the same as `lesson 3 hint`. */
@@ -86,6 +95,7 @@ const help = `The lessons.
   npm run lesson 3 run         runs your server; in a terminal with a live view of its processes, and keys
                                that kill, hang or crash one, load it, and reload it (-- --plain: without)
   npm run lesson 3 solution    what the reference solution does differently from your file
+  npm run lesson 3 solution -- --take   puts the solution in place of your files; your attempt is kept
   npm run lesson 3 reset       the starter again; your attempt is kept
 
 A lesson has a number and a name: 3, 03, basic-cluster and basic all mean the third.
