@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { lessons, projectRoot } from '../catalog.ts'
 import { headingsOf, tokensOf, treeOf } from '../reader/markdown.ts'
@@ -182,6 +183,16 @@ Another point.
     expect(made[0]?.notes).toContain('Something.')
     expect(made[3]?.html).toMatch(/Why\?.*<div class="answer">.*Because/s)
     expect(made[5]?.notes).toContain('Usual mistakes')
+  })
+
+  test('are there for every lesson, with all their parts', () => {
+    const notes = instructorNotesOf(readFileSync(join(projectRoot, 'INSTRUCTOR.md'), 'utf8'))
+    for (const { number } of lessons()) {
+      const own = notes.get(number)
+      for (const part of ['point', 'say', 'show', 'ask', 'mistakes'] as const) {
+        expect(own?.[part].length, `lesson ${number}: ${part}`).toBeGreaterThan(0)
+      }
+    }
   })
 })
 
