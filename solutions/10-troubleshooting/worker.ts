@@ -25,7 +25,7 @@ interface FromPrimary {
 const anchorPattern = /^[a-z0-9]+(?:-[a-z0-9]+)*$/
 
 /** How long a connection may stay silent after the drain has begun, in ms. */
-const silentMs = 500
+const silentMs = 1000
 
 export function work(): void {
   let ready = false
@@ -84,7 +84,8 @@ export function work(): void {
     draining = true
     for (const response of open) if (!response.headersSent) response.setHeader('connection', 'close')
     setTimeout(() => {
-      for (const socket of silent) socket.destroy()
+      // A process that was kept waiting runs its timers before it reads what has arrived meanwhile: that comes first.
+      setImmediate(() => setImmediate(() => silent.forEach((socket) => socket.destroy())))
     }, silentMs)
   }
 

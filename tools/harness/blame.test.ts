@@ -4,13 +4,14 @@ import type { Asked } from './clients.ts'
 import type { ProgramEvent } from './events.ts'
 import type { Program } from './program.ts'
 
-const asked = (path: string, sentAt: number, endedAt: number): Asked => ({
+const asked = (path: string, sentAt: number, endedAt: number, stalledMs = 0): Asked => ({
   ok: false,
   code: 'ECONNRESET',
   ms: endedAt - sentAt,
   path,
   sentAt,
   endedAt,
+  stalledMs,
 })
 
 /** Worker 11 and worker 12; who began what. */
@@ -47,4 +48,9 @@ test('what nobody had begun was on its way, if that was at the time of a hit', (
   )
   expect(onTheWay.map(({ path }) => path)).toEqual(['/a'])
   expect(unexcused.map((one) => one.asked.path)).toEqual(['/b'])
+})
+
+test('a reset connection says nothing when its client stood still', () => {
+  const blame = blameFor(programThatBegan(), [asked('/stalled', 0, 900, 700)], [])
+  expect(blame).toEqual({ lost: [], onTheWay: [], unexcused: [] })
 })

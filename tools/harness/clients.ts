@@ -159,6 +159,8 @@ export type Asked = (Answer | NoAnswer) & {
   /** On the patient clock. */
   readonly sentAt: number
   readonly endedAt: number
+  /** How long this process could not run meanwhile, ms. */
+  readonly stalledMs: number
 }
 
 /** Clients that ask one after another until stopped. */
@@ -184,9 +186,12 @@ export function keepAsking(
   const client = async (): Promise<void> => {
     while (!over) {
       const sentAt = patientNow()
+      const began = performance.now()
       const asked = typeof path === 'string' ? path : path()
       const answer = await fetchFrom(port, asked, request)
-      results.push({ ...answer, path: asked, sentAt, endedAt: patientNow() })
+      const endedAt = patientNow()
+      const stalledMs = performance.now() - began - (endedAt - sentAt)
+      results.push({ ...answer, path: asked, sentAt, endedAt, stalledMs })
       const rest = answer.ok ? pauseMs : Math.max(pauseMs, 20)
       if (rest > 0 && !over) await pause(rest)
     }
@@ -202,11 +207,25 @@ export function keepAsking(
   }
 }
 
+/** So long a client may keep a connection that it has opened waiting for its request. */
+const MOST_STALLED_MS = 250
+
+/**
+ * This process stood still between the connect and the answer, and the connection was reset: a program that drains may
+ * cut a client that says nothing, so this request tells nothing.
+ */
+export function wasStalled(result: (Answer | NoAnswer) & { readonly stalledMs?: number }): boolean {
+  return !result.ok && result.code === 'ECONNRESET' && (result.stalledMs ?? 0) > MOST_STALLED_MS
+}
+
 /** How many failed, by cause: `2 × ECONNRESET, 1 × status 503`; empty where all were answered with this status. */
-export function describeFailures(results: readonly (Answer | NoAnswer)[], status = 200): string {
+export function describeFailures(
+  results: readonly ((Answer | NoAnswer) & { readonly stalledMs?: number })[],
+  status = 200,
+): string {
   const causes = new Map<string, number>()
   for (const result of results) {
-    if (result.ok && result.status === status) continue
+    if ((result.ok && result.status === status) || wasStalled(result)) continue
     const cause = result.ok ? `status ${result.status}` : result.code
     causes.set(cause, (causes.get(cause) ?? 0) + 1)
   }

@@ -10,23 +10,31 @@ const PAGES_A_ROUND = 10
 /** Until the hot code is compiled. */
 const WARM_UP_PAGES = 40
 
+/** One GET of `path` is worth so many renders, each of them with its words counted where it says so. */
+interface Priced {
+  readonly path: (visitor: string) => string
+  readonly renders: number
+  readonly counted?: boolean
+}
+
 /**
- * One GET of `path` costs between `atLeast` and `atMost` times `renders` renders of the reference: CPU time of all
+ * One GET costs between `atLeast` and `atMost` times what as many renders cost the reference: CPU time of all
  * processes, which other programs hardly touch, measured in turns and decided by the test of share.ts.
  */
 export async function expectCost(
   program: Program,
-  request: { readonly path: (visitor: string) => string; readonly renders: number },
+  request: Priced,
   bounds: { readonly atLeast: number; readonly atMost: number },
   advice: { readonly tooLittle: string; readonly tooMuch: string; readonly read: string },
 ): Promise<void> {
   await using reference = await startReference(0)
   const requests = Math.ceil(PAGES_A_ROUND / request.renders)
   const rounds: Round[] = []
-  await costOf(reference, renderPath, WARM_UP_PAGES)
+  const due = request.counted === true ? wordsPath : renderPath
+  await costOf(reference, due, WARM_UP_PAGES)
   await costOf(program, renderPath, WARM_UP_PAGES)
   for (;;) {
-    const one = (await costOf(reference, renderPath, PAGES_A_ROUND)) / PAGES_A_ROUND
+    const one = (await costOf(reference, due, PAGES_A_ROUND)) / PAGES_A_ROUND
     const yours = (await costOf(program, request.path, requests)) / requests / request.renders
     rounds.push({ one, ideal: one, yours })
     const ratio = estimateRatio(rounds)
@@ -55,6 +63,10 @@ function renderPath(visitor: string): string {
   return `/render?visitor=${visitor}`
 }
 
+function wordsPath(visitor: string): string {
+  return `/words?visitor=${visitor}`
+}
+
 /** CPU ms of so many requests, one after another. */
 async function costOf(
   program: Program,
@@ -75,7 +87,7 @@ async function cpuOf(program: Program): Promise<number> {
 
 function finding(
   program: Program,
-  { path, renders }: { readonly path: (visitor: string) => string; readonly renders: number },
+  { path, renders }: Priced,
   ratio: number,
   advice: { readonly tooLittle: string; readonly tooMuch: string; readonly read: string },
   tooLittle: boolean,

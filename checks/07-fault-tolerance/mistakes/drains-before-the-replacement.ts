@@ -262,7 +262,8 @@ function work(): void {
     for (const response of open) closeAfter(response)
     // `server.close()` ends connections that rest between two requests, but not those that never sent one. They get
     // a moment: on some a request is on its way.
-    setTimeout(() => silent.forEach((socket) => socket.destroy()), Math.min(1000, shutdownMs / 2)).unref()
+    const cut = (): void => silent.forEach((socket) => socket.destroy())
+    setTimeout(() => setImmediate(() => setImmediate(cut)), Math.min(1000, shutdownMs / 2)).unref()
   })
 
   // Comes when the last connection has ended, or when the primary has gone.

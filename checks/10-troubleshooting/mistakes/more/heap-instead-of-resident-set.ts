@@ -351,7 +351,7 @@ interface FromPrimary {
 
 const anchorPattern = /^[a-z0-9]+(?:-[a-z0-9]+)*$/
 
-const silentMs = 500
+const silentMs = 1000
 
 function work(): void {
   let ready = false
@@ -405,7 +405,7 @@ function work(): void {
     draining = true
     for (const response of open) if (!response.headersSent) response.setHeader('connection', 'close')
     setTimeout(() => {
-      for (const socket of silent) socket.destroy()
+      setImmediate(() => setImmediate(() => silent.forEach((socket) => socket.destroy())))
     }, silentMs)
   }
 

@@ -282,7 +282,7 @@ function closeInspector() {
   inspector.close()
 }
 const anchorPattern = /^[a-z0-9]+(?:-[a-z0-9]+)*$/
-const silentMs = 500
+const silentMs = 1000
 function work() {
   let ready = false
   let draining = false
@@ -330,7 +330,7 @@ function work() {
     draining = true
     for (const response of open) if (!response.headersSent) response.setHeader('connection', 'close')
     setTimeout(() => {
-      for (const socket of silent) socket.destroy()
+      setImmediate(() => setImmediate(() => silent.forEach((socket) => socket.destroy())))
     }, silentMs)
   }
   process.on('SIGTERM', () => leave(0))
