@@ -193,7 +193,8 @@ test('two documents are compared: verdicts, shares, and what they were made of',
 
 test.each([
   [['--compare', 'one.json'], '--compare takes two documents'],
-  [['--compare', 'no.json', 'one.json'], 'There is no file'],
+  [['--compare', 'no.json', 'one.json'], 'there is no such file'],
+  [['--compare', 'lessons', 'one.json'], 'it is a folder'],
   [['--compare', 'one.json', 'one.json'], 'one.json is no document of results'],
 ])('%j is refused with advice, and nothing is graded', async (args, advice) => {
   await write(join(project.root, 'one.json'), '{ "lessons": [{}] }')

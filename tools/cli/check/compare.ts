@@ -115,11 +115,8 @@ function read(file: string): Results {
   try {
     text = readFileSync(file, 'utf8')
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
     throw new UsageError(
-      code === 'ENOENT'
-        ? `There is no file ${file} (--compare is relative to the project).`
-        : `${file} cannot be read (${code}).`,
+      `${file} cannot be read (${reasonOf(error)}). --compare takes two files, relative to the project.`,
     )
   }
   const found = parsed(text)
@@ -129,6 +126,12 @@ function read(file: string): Results {
     )
   }
   return found
+}
+
+function reasonOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (code === 'ENOENT' || code === 'ENOTDIR') return 'there is no such file'
+  return code === 'EISDIR' ? 'it is a folder' : String(code ?? error)
 }
 
 function parsed(text: string): unknown {
