@@ -23,7 +23,7 @@ const parts = ['static', 'unit', 'texts', 'commands', 'endings', 'verdicts']
 export async function main(args: readonly string[]): Promise<number> {
   const options = read(args)
   if (options === undefined) return 2
-  const { only, numbers, filter, update, more } = options
+  const { only, numbers, filter, update, more, whole } = options
   const wants = (part: string): boolean => only === undefined || only === part
   const tally = new Tally()
   if (wants('static')) await auditStatics(tally)
@@ -38,7 +38,13 @@ export async function main(args: readonly string[]): Promise<number> {
     await auditHostile(tally)
   }
   if (wants('verdicts'))
-    await auditVerdicts(tally, { ...(numbers && { numbers }), ...(filter && { filter }), update, more })
+    await auditVerdicts(tally, {
+      ...(numbers && { numbers }),
+      ...(filter && { filter }),
+      update,
+      more,
+      whole,
+    })
   console.log(`\n${tally.closingLine()}`)
   return tally.failed === 0 ? 0 : 1
 }
@@ -53,6 +59,7 @@ function read(args: readonly string[]) {
         program: { type: 'string' },
         update: { type: 'boolean', default: false },
         more: { type: 'boolean', default: false },
+        whole: { type: 'boolean', default: false },
       },
     })
     const numbers = values.lesson?.map(Number)
@@ -63,13 +70,15 @@ function read(args: readonly string[]) {
     if (unknown !== undefined) throw new Error(`There is no lesson ${unknown}.`)
     // Naming a lesson or a program asks for verdicts; a program may be one under more/.
     const named = values.program !== undefined
-    const asksForVerdicts = numbers !== undefined || named || values.more
+    const asksForVerdicts = numbers !== undefined || named || values.more || values.whole
     return {
       only: values.only ?? (asksForVerdicts ? 'verdicts' : undefined),
       numbers,
       filter: values.program,
       update: values.update,
       more: values.more || named,
+      // Whoever names programs wants to know all about them.
+      whole: asksForVerdicts,
     }
   } catch (error) {
     console.error(`${error instanceof Error ? error.message : String(error)}\n\n${usage}`)

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { inProject, lessons, projectRoot, type Lesson } from '../catalog.ts'
 import { openGrader, type Grader } from '../harness/grading.ts'
 import type { CheckResult, LessonResult } from '../harness/verdict.ts'
-import { checkNames, expectationsOf, type Expectation } from './expectations.ts'
+import { expectationsOf, type Expectation } from './expectations.ts'
 import type { Tally } from './tally.ts'
 import { compareTranscript, transcriptOf } from './transcript.ts'
 
@@ -15,26 +15,28 @@ export interface VerdictOptions {
   readonly filter?: string
   /** Also the programs under `more/`. */
   readonly more?: boolean
+  /** Grades mistakes from the first check on, and not by the one alone that has to catch them. */
+  readonly whole?: boolean
   /** Writes the messages that are not pinned yet. */
   readonly update?: boolean
 }
 
-/** So many programs are graded side by side where nothing is measured: most of such a grading is waiting. */
-const LANES = 2
-
 /** Grades every program and counts those with the right verdict. */
 export async function auditVerdicts(tally: Tally, options: VerdictOptions = {}): Promise<void> {
-  const all = lessons().filter((lesson) => isWanted(lesson, options))
-  const expectations = all
+  await using grader = await openGrader({ root: projectRoot })
+  const expectations = lessons()
+    .filter((lesson) => isWanted(lesson, options))
     .flatMap((lesson) => expectationsOf(lesson, { more: options.more === true }))
     .filter(({ file }) => options.filter === undefined || file.includes(options.filter))
-  await gradeInLanes(tally, expectations.filter(endsBeforeTheLoad), LANES, options)
-  await gradeInLanes(
-    tally,
-    expectations.filter((one) => !endsBeforeTheLoad(one)),
-    1,
-    options,
-  )
+  for (const expectation of expectations) {
+    const started = performance.now()
+    const problem = await problemWith(grader, expectation, options)
+    tally.add(
+      `${expectation.kind.padEnd(8)} ${inProject(expectation.file)}`,
+      problem,
+      performance.now() - started,
+    )
+  }
 }
 
 function isWanted(lesson: Lesson, { numbers, filter }: VerdictOptions): boolean {
@@ -48,46 +50,21 @@ function isWanted(lesson: Lesson, { numbers, filter }: VerdictOptions): boolean 
   return false
 }
 
-/** Its grading ends at a check before the one that measures throughput, for which the cores have to be its own. */
-function endsBeforeTheLoad({ lesson, kind, caughtBy }: Expectation): boolean {
-  if (kind === 'starter') return true
-  if (caughtBy === undefined) return false
-  const names = checkNames(lesson)
-  const load = names.findIndex(
-    (name) => name.startsWith('the workers share') || name.startsWith('it uses one core'),
-  )
-  return names.indexOf(caughtBy) < (load === -1 ? 0 : load)
-}
-
-async function gradeInLanes(
-  tally: Tally,
-  expectations: readonly Expectation[],
-  lanes: number,
-  { update = false }: VerdictOptions,
-): Promise<void> {
-  const waiting = [...expectations]
-  const lane = async (): Promise<void> => {
-    await using grader = await openGrader({ root: projectRoot })
-    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      const started = performance.now()
-      const problem = await problemWith(grader, next, update)
-      tally.add(`${next.kind.padEnd(8)} ${inProject(next.file)}`, problem, performance.now() - started)
-    }
-  }
-  await Promise.all(Array.from({ length: Math.min(lanes, waiting.length) }, lane))
-}
-
 async function problemWith(
   grader: Grader,
   expectation: Expectation,
-  update: boolean,
+  { update = false, whole = false }: VerdictOptions,
 ): Promise<string | undefined> {
   const { number, slug, check } = expectation.lesson
+  // The check that has to catch it, alone; or all before it as well, which have to let it pass.
+  const only = whole ? undefined : expectation.caughtBy
   let result: LessonResult | undefined
   // Inconclusive is no verdict: another program had the cores. It is asked again, and says so.
   for (let tries = 1; tries <= 3 && (result === undefined || result.verdict === 'inconclusive'); tries += 1) {
     if (result !== undefined) console.log(`  inconclusive, once more: ${inProject(expectation.file)}`)
-    const { lessons: graded } = await grader.grade([{ number, slug, check, file: expectation.file }])
+    const { lessons: graded } = await grader.grade([
+      { number, slug, check, file: expectation.file, ...(only !== undefined && { only }) },
+    ])
     result = graded[0]
   }
   if (result === undefined) return 'there is no result'
