@@ -4,7 +4,7 @@
 #   bash .github/classroom/grade.sh 1 2 3      these lessons; all of them without numbers
 #
 # SUBMISSION           a learner's copy of the project: its lessons/*/ are graded in place of the ones here
-# RESULTS              the folder for results.json and junit.xml; results/ unless set
+# RESULTS              the folder for results.json, junit.xml and the timelines of failed checks; results/ unless set
 # GITHUB_STEP_SUMMARY  a file that a summary in Markdown is added to, where it is set (GitHub sets it)
 #
 # Ends with 0 where all passed and with 1 where something failed. An inconclusive grading is no fail: it is made once
@@ -38,12 +38,20 @@ fi
 options=(--output "$results/results.json" --junit "$results/junit.xml")
 if [ -n "${GITHUB_STEP_SUMMARY:-}" ]; then options+=(--markdown "$GITHUB_STEP_SUMMARY"); fi
 
+began="$results/.began"
+: > "$began"
 for attempt in 1 2; do
   code=0
   npm run check "$@" -- "${options[@]}" || code=$?
   if [ "$code" != 3 ]; then break; fi
   if [ "$attempt" = 1 ]; then echo 'Inconclusive: once more.'; fi
 done
+
+# What the processes did up to a failure, and what the checker did to them.
+if [ -d .workshop/timelines ]; then
+  find .workshop/timelines -name '*.md' -newer "$began" -exec cp {} "$results" \;
+fi
+rm -f "$began"
 
 case $code in
   3)

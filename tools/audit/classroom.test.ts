@@ -1,5 +1,16 @@
 import { spawn } from 'node:child_process'
-import { chmod, cp, mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  cp,
+  mkdir,
+  mkdtemp,
+  readFile,
+  readdir,
+  rm,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -58,6 +69,15 @@ test('a pass and a fail are told as they are, with results for people and for pr
     `npm run check 3 -- --output ${folder}/results/results.json --junit ${folder}/results/junit.xml --markdown /tmp/a summary.md`,
   ])
   expect(await grade([1])).toMatchObject({ code: 1, output: '' })
+})
+
+test('the timelines of this grading are kept with its results, and none of another', async () => {
+  await write('workshop/.workshop/timelines/02-two-roles.md', 'another grading')
+  await utimes(join(folder, 'workshop/.workshop/timelines/02-two-roles.md'), 0, 0)
+  await write('bin/npm', '#!/bin/sh\necho now > .workshop/timelines/03-basic-cluster.md\nexit 1\n')
+  await chmod(join(folder, 'bin/npm'), 0o755)
+  await grade([])
+  expect(await readdir(join(folder, 'results'))).toEqual(['03-basic-cluster.md'])
 })
 
 test('an inconclusive grading is made once more, and is no fail', async () => {
