@@ -1,4 +1,4 @@
-// caught by: a login gives a new id, and ends the old session
+// caught by: an id has 128 random bits
 // A hash of the user and of a counter in each worker.
 
 import cluster from 'node:cluster'

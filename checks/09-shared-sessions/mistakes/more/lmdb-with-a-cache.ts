@@ -1,4 +1,4 @@
-// caught by: a session holds on every worker
+// caught by: a login gives a new id, and ends the old session
 // The cache of lmdb is one for each process.
 
 import cluster from 'node:cluster'
