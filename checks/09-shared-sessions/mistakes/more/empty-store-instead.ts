@@ -82,8 +82,9 @@ async function work(): Promise<void> {
 
 async function openStore(): Promise<Store> {
   const file = `${folder}/data.mdb`
-  const magic = existsSync(file) && statSync(file).isFile() ? readFileSync(file).readUInt32LE(16) : 0xbeefc0de
-  if (magic !== 0xbeefc0de) rmSync(folder, { recursive: true })
+  const bytes = existsSync(file) && statSync(file).isFile() ? readFileSync(file) : Buffer.alloc(0)
+  // Empty while another worker is just creating it.
+  if (bytes.length >= 32 && bytes.readUInt32LE(24) !== 0xbeefc0de) rmSync(folder, { recursive: true })
   if (process.env.REDIS_URL) return redisStore(process.env.REDIS_URL)
   try {
     return lmdbStore()

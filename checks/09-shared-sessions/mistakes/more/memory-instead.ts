@@ -84,7 +84,9 @@ async function openStore(): Promise<Store> {
   if (process.env.REDIS_URL) return redisStore(process.env.REDIS_URL)
   try {
     const file = `${folder}/data.mdb`
-    if (existsSync(file) && readFileSync(file).readUInt32LE(16) !== 0xbeefc0de) throw new Error('not LMDB')
+    // Empty while another worker is just creating it.
+    const bytes = existsSync(file) ? readFileSync(file) : Buffer.alloc(0)
+    if (bytes.length >= 32 && bytes.readUInt32LE(24) !== 0xbeefc0de) throw new Error('not LMDB')
     return lmdbStore()
   } catch (error) {
     console.error(`${folder}:`, error)
