@@ -19,6 +19,8 @@ export interface Lesson {
   readonly folder: string
   readonly readme: string
   readonly hints: string
+  /** Questions to guess at; not every lesson has them. */
+  readonly predict: string
   readonly starter: string
   readonly solution: string
   readonly checks: string
@@ -51,6 +53,7 @@ function lessonAt(root: string, slug: string): Lesson {
     folder,
     readme: join(folder, 'README.md'),
     hints: join(folder, 'hints.md'),
+    predict: join(folder, 'predict.md'),
     starter: join(folder, 'server.ts'),
     solution: join(root, 'solutions', slug, 'server.ts'),
     checks,

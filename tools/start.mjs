@@ -93,7 +93,7 @@ async function start(argv) {
 function librariesOf(name, args) {
   if (args.includes('--help')) return []
   if (name === 'check') return loadedFirst.check
-  const offline = ['read', 'run', 'solution', 'reset', 'hint']
+  const offline = ['predict', 'read', 'run', 'solution', 'reset', 'hint']
   const studies = name === 'lesson' && args.length > 0 && !args.some((arg) => offline.includes(arg))
   return studies ? loadedFirst.lesson : []
 }

@@ -6,6 +6,7 @@ import MarkdownIt from 'markdown-it'
 import { inProject, lessons, projectRoot, type Lesson } from '../catalog.ts'
 import { checkNames } from './expectations.ts'
 import { anchorsOf } from '../reader/anchors.ts'
+import { questionsOf } from '../reader/questions.ts'
 import { hintsOf } from '../reader/hints.ts'
 import { run } from './commands.ts'
 import type { Tally } from './tally.ts'
@@ -20,6 +21,7 @@ export async function auditTexts(tally: Tally, numbers?: readonly number[]): Pro
     if (numbers !== undefined && !numbers.includes(lesson.number)) continue
     tally.add(`hints of ${lesson.slug}`, problemWithHints(lesson), 0)
     tally.add(`sections that messages of ${lesson.slug} point to`, problemWithSections(lesson), 0)
+    tally.add(`questions to guess at of ${lesson.slug}`, problemWithQuestions(lesson), 0)
     await auditSnippets(tally, lesson)
   }
 }
@@ -75,6 +77,21 @@ function problemWithSections(lesson: Lesson): string | undefined {
   const wanted = ['the-contract', ...named.map((match) => match[1] ?? match[2] ?? '')]
   const missing = wanted.filter((anchor) => !anchors.includes(anchor))
   return missing.length === 0 ? undefined : `no section ${[...new Set(missing)].join(', ')}`
+}
+
+/** Lessons may do without; those that ask, ask two or three things, and the README says where. */
+function problemWithQuestions(lesson: Lesson): string | undefined {
+  if (!existsSync(lesson.predict)) return undefined
+  try {
+    const { length } = questionsOf(readFileSync(lesson.predict, 'utf8'))
+    if (length < 2 || length > 3) return `${length} questions, and two or three are wanted`
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+  const command = `npm run lesson ${lesson.number} predict`
+  return readFileSync(lesson.readme, 'utf8').includes(command)
+    ? undefined
+    : `the README does not tell of ${command}`
 }
 
 /** Runs every block with the info string `js run`; where a `text` block that starts with `prints` follows, compares. */

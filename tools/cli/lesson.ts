@@ -12,6 +12,8 @@ export function main(args: readonly string[]): Promise<number> {
 }
 
 interface Wishes {
+  /** What stands behind the action. */
+  readonly words: readonly string[]
   /** No live view. */
   readonly plain: boolean
   /** The solution in place of the learner's files, not only shown. */
@@ -28,6 +30,8 @@ const actions = {
     wishes.take
       ? (await import('./lesson/take.ts')).take(visit)
       : (await import('./lesson/solution.ts')).solution(visit),
+  predict: async (visit: Visit, { words }: Wishes) =>
+    (await import('./lesson/predict.ts')).predict(visit, words),
   reset: async (visit: Visit) => (await import('./lesson/reset.ts')).reset(visit),
 }
 
@@ -58,13 +62,14 @@ export async function lesson(args: readonly string[], desk: Desk): Promise<numbe
   if (given === undefined) return (await import('./lesson/list.ts')).list({ desk, lessons, colour })
   const chosen = await chooseLesson(given, lessons)
   if (!isAction(action)) throw await unknownAction(action, chosen.number)
-  if (rest.length > 0) throw new UsageError(`That is too much: npm run lesson ${chosen.number} ${action}`)
+  if (rest.length > 0 && action !== 'predict')
+    throw new UsageError(`That is too much: npm run lesson ${chosen.number} ${action}`)
   if (flags.plain && action !== 'run')
     throw new UsageError(`--plain is for run: npm run lesson ${chosen.number} run`)
   if (flags.take && action !== 'solution')
     throw new UsageError(`--take is for solution: npm run lesson ${chosen.number} solution -- --take`)
   const { plain, take } = flags
-  return actions[action]({ desk, lesson: chosen, lessons, colour }, { plain, take })
+  return actions[action]({ desk, lesson: chosen, lessons, colour }, { plain, take, words: rest })
 }
 
 /** `lesson hint 3` means the same as `lesson 3 hint`. */
@@ -92,6 +97,7 @@ const help = `The lessons.
   npm run lesson 3             the task of lesson 3, checked at every save until it passes
   npm run lesson 3 read        its whole text
   npm run lesson 3 hint        the next hint for the check that fails now
+  npm run lesson 3 predict     asks for your guesses, and keeps them: what came of them is told when it passes
   npm run lesson 3 run         runs your server; in a terminal with a live view of its processes, and keys
                                that kill, hang or crash one, load it, and reload it (-- --plain: without)
   npm run lesson 3 solution    what the reference solution does differently from your file

@@ -64,7 +64,8 @@ function textOf(path: string): string | undefined {
   }
 }
 
-function setAside(path: string): string {
+/** What cannot be read is kept, and is in nobody's way. @returns what became of it, in words */
+export function setAside(path: string): string {
   const aside = `${path}.corrupt-${new Date().toISOString().replace(/[:.]/g, '-')}`
   try {
     renameSync(path, aside)

@@ -10,6 +10,7 @@ import type { Desk, Output } from '../desk.ts'
 import { isGone } from '../endings.ts'
 import { brokenLines } from '../lesson/after.ts'
 import { closing } from '../lesson/grade.ts'
+import { outcomeLines } from '../lesson/predict.ts'
 import { warnOn } from '../lesson/visit.ts'
 import { gradingScreen } from '../screen/grading.ts'
 import { columnsOf } from '../screen/fit.ts'
@@ -141,6 +142,10 @@ function tellEnd(live: Live, results: Results, order: Order, page: Page): void {
   const details =
     results.lessons.length === 1 && only?.verdict === 'passed' ? throughputLines(only, page) : []
   if (details.length > 0) live.print([...details, ''])
+  if (order.learners && results.lessons.length === 1 && only?.verdict === 'passed') {
+    const lesson = order.lessons.find(({ slug }) => slug === only.slug)
+    if (lesson !== undefined) live.print(outcomeLines({ ...order, lesson }, only.throughput))
+  }
   if (results.lessons.length > 1) live.print(tableLines(results, headingsOf(order), page))
   live.print([scoreLine(results, page)])
   live.print(brokenLines(order.desk, results.lessons))

@@ -7,6 +7,7 @@ import { pleaFor } from '../fault.mjs'
 import type { ProgressStore } from '../../progress/store.ts'
 import { throughputLines } from '../screen/summary.ts'
 import { journeyLines, type Leg } from '../screen/journey.ts'
+import { outcomeLines } from './predict.ts'
 import { type Visit, pageOf } from './visit.ts'
 
 export function endLines(visit: Visit, result: LessonResult, store: ProgressStore): readonly string[] {
@@ -19,6 +20,7 @@ export function endLines(visit: Visit, result: LessonResult, store: ProgressStor
   return [
     ...numbers,
     ...(numbers.length > 0 ? [''] : []),
+    ...outcomeLines(visit, result.throughput),
     paint.green(`Lesson ${lesson.number} is passed.`),
     `Compare with the solution:  npm run lesson ${lesson.number} solution`,
     ...(next === undefined

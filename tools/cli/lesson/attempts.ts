@@ -8,7 +8,7 @@ import { isHidden } from '../../progress/fingerprint.ts'
 import type { Visit } from './visit.ts'
 
 /** What belongs to the lesson and not to an attempt. */
-const texts = ['README.md', 'hints.md']
+const texts = ['README.md', 'hints.md', 'predict.md']
 
 /**
  * Keeps the learner's files of a lesson under `.workshop/attempts/`, then copies those of a folder over them. Files of

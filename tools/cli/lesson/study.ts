@@ -6,6 +6,7 @@ import { gradingScreen } from '../screen/grading.ts'
 import { liveOn } from '../screen/live.ts'
 import { endLines, failureLines } from './after.ts'
 import { closing, gradeOnce, storeOf } from './grade.ts'
+import { invitation } from './predict.ts'
 import { taskText } from './text.ts'
 import { cautionLines, headingOf, pageOf, type Visit } from './visit.ts'
 
@@ -21,7 +22,8 @@ export async function study(visit: Visit, { opening, interruption }: Start): Pro
   const live = liveOn(desk.stdout, desk.env)
   const store = storeOf(visit, live)
   const first = store.read(visit.lesson.slug).attempts === 0
-  live.print([...(first ? await cautionLines(desk, pageOf(visit)) : []), taskText(visit), ''])
+  const caution = first ? await cautionLines(desk, pageOf(visit)) : []
+  live.print([...caution, taskText(visit), '', ...invitation(visit)])
   if (desk.stdin.isTTY === true && desk.stdout.isTTY === true) {
     const { studyAtTerminal } = await import('./session.ts')
     return await studyAtTerminal(visit, { opening, interruption, live })
