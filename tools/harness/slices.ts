@@ -20,9 +20,13 @@ export interface Measured {
   readonly rate: number
   /** Answers per second if nobody else had used the cores; see share.ts. */
   readonly undisturbed: number
+  /** The same, where the time that a thread stood in the run queue counts for nothing, not for work; see throughput.ts. */
+  readonly alone: number
   readonly answers: number
   /** How many cores its threads would have kept busy if nobody else had wanted them. */
   readonly wanted: number
+  /** How many they had. */
+  readonly cores: number
   readonly cpuMs: number
   readonly cpuByProcess: ReadonlyMap<number, number>
   /** The part of one core that the load generator used. */
@@ -128,8 +132,10 @@ function account(report: Report, whole: Used, middle: Used, middleEnd: number): 
   return {
     rate: ((times.length - 1) / (last - first)) * 1000,
     undisturbed: (answers / whole.cpuMs) * wanted * 1000,
+    alone: (answers / whole.cpuMs) * couldUse({ ...middle, wantedMs: middle.aloneMs }) * 1000,
     answers,
     wanted,
+    cores: middle.cpuMs / middle.timeMs,
     cpuMs: whole.cpuMs,
     cpuByProcess: whole.cpuByProcess,
     generatorShare: report.cpuMs / (report.end - report.start),

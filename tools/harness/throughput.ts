@@ -64,7 +64,7 @@ export async function expectShare(
   refuseWithoutSpeedUp(rounds)
   const decision = decide(estimate, threshold, rounds.undisturbed.length)
   if (decision === 'more') throw new Inconclusive(undecided(estimate, threshold, rounds))
-  if (decision === 'above') return
+  if (decision === 'above') return refuseTurnsInACrowd(program, rounds, threshold)
   const { parallel, efficiency } = account(rounds)
   throw new Mismatch({
     expected: `at least ${threshold} of the speed-up that a plain cluster of ${workers} workers gets here`,
@@ -229,6 +229,33 @@ function refuseWithoutSpeedUp(rounds: Rounds): void {
   if (speedUp.share >= LEAST_SPEED_UP) return
   throw new Inconclusive(
     `A plain cluster reaches only ${speedUp.share.toFixed(2)} times the rate of one process here, so there is hardly a speed-up to take a share of. The cores may be two halves of one, or a quota may hold them back.`,
+  )
+}
+
+/** The reference's one process wanted a core for so many times as long as it had one: several others wanted it, too. */
+const CROWD = 2
+
+/**
+ * Workers that take turns look for theirs every few milliseconds. Where many programs want the cores, each such look
+ * stands in the run queue as long as a render would, and passes for work. Then what they would have run without that
+ * queue is looked at as well; where the two contradict each other, nothing can be said. A proxy is left out: while its
+ * primary waits for a core its workers sleep, which is no fault of theirs.
+ */
+function refuseTurnsInACrowd(program: Program, { slices }: Rounds, threshold: number): void {
+  const times = (name: Slice['program'], what: 'wanted' | 'cores'): number =>
+    mean(slices[name].map((slice) => slice[what]))
+  if (times('one', 'wanted') < CROWD * times('one', 'cores')) return
+  const cpu = slices.yours.map(({ cpuByProcess, cpuMs }) => (cpuByProcess.get(program.pid) ?? 0) / cpuMs)
+  if (mean(cpu) > 0.1) return
+  const alone = slices.yours.map((yours, round) => ({
+    one: slices.one[round]?.alone ?? 0,
+    ideal: slices.ideal[round]?.alone ?? 0,
+    yours: yours.alone,
+  }))
+  const { share } = estimateShare(alone)
+  if (share >= threshold) return
+  throw new Inconclusive(
+    'So many programs want the cores that workers which take turns could not be told from workers which wait for a core. Close what you can and check again.',
   )
 }
 

@@ -71,3 +71,8 @@ test('where the kernel does not tell the cores, nobody guesses', () => {
   const used = usedBetween(reading(0, []), reading(300, [{ pid: 1, threads: [thread(1, 200)] }]))
   expect(used.allowed).toBeUndefined()
 })
+
+test('a thread that looks for its turn, and waits for a core each time, would have slept without that wait', () => {
+  const used = usedBetween(reading(0, []), reading(300, [{ pid: 1, threads: [thread(1, 3, 270)] }]))
+  expect(used).toMatchObject({ wantedMs: 273, aloneMs: 30 })
+})

@@ -28,6 +28,8 @@ export interface Used {
   readonly cpuMs: number
   /** What the threads that carry the work ran or waited for a core. */
   readonly wantedMs: number
+  /** What the same threads would have run if they had never waited for a core, and had slept as long as they did. */
+  readonly aloneMs: number
   readonly cpuByProcess: ReadonlyMap<number, number>
   /** CPU time that nobody used meanwhile. */
   readonly idleMs: number
@@ -43,6 +45,7 @@ export function usedBetween(before: Usage, after: Usage): Used {
   const cpuByProcess = new Map<number, number>()
   const lists = new Set<string | undefined>()
   let wantedMs = 0
+  let aloneMs = 0
   for (const { pid, threads, cores } of after.processes) {
     const earlier = new Map(
       before.processes.find((process) => process.pid === pid)?.threads.map((one) => [one.id, one]),
@@ -56,7 +59,9 @@ export function usedBetween(before: Usage, after: Usage): Used {
     if (cpu >= timeMs * CARRIES) lists.add(cores)
     for (const thread of used) {
       // A thread that waits and is rarely let run wants a core as much as one that runs.
-      if (thread.cpuMs >= cpu * CARRIES) wantedMs += Math.min(thread.cpuMs + thread.waitMs, timeMs)
+      if (thread.cpuMs < cpu * CARRIES) continue
+      wantedMs += Math.min(thread.cpuMs + thread.waitMs, timeMs)
+      aloneMs += timeMs * Math.min(1, thread.cpuMs / Math.max(timeMs - thread.waitMs, 1))
     }
   }
   const cpuMs = [...cpuByProcess.values()].reduce((sum, cpu) => sum + cpu, 0)
@@ -64,6 +69,7 @@ export function usedBetween(before: Usage, after: Usage): Used {
     timeMs,
     cpuMs,
     wantedMs,
+    aloneMs,
     cpuByProcess,
     idleMs: after.idleMs - before.idleMs,
     allowed: coresIn(lists),
