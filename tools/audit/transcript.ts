@@ -17,9 +17,10 @@ export function transcriptOf(result: CheckResult): string {
   return `${lines.map((line) => line.trimEnd()).join('\n')}\n`
 }
 
-/** Exit codes stay; every other number is one that a run may have otherwise. */
+/** Exit codes stay; every other number is one that a run may have otherwise, and so is a hash. */
 function normalised(text = ''): string {
   return text
+    .replaceAll(/\b[\da-f]{32,}\b/g, '#')
     .replaceAll(/(?<!exit code )-?\b\d+(\.\d+)?\b/g, '#')
     .replaceAll(/#(,\s?#)+(, …)?/g, '#, …')
     .replaceAll(/# workers? (was|were)/g, '# workers were')
