@@ -14,6 +14,8 @@ export function main(args: readonly string[]): Promise<number> {
 interface Wishes {
   /** What stands behind the action. */
   readonly words: readonly string[]
+  /** A long text may go through a pager. */
+  readonly pager: boolean
   /** No live view. */
   readonly plain: boolean
   /** The solution in place of the learner's files, not only shown. */
@@ -23,13 +25,13 @@ interface Wishes {
 /** Each action loads what it needs when it is asked for. */
 const actions = {
   study,
-  read: async (visit: Visit) => (await import('./lesson/read.ts')).read(visit),
+  read: async (visit: Visit, wishes: Wishes) => (await import('./lesson/read.ts')).read(visit, wishes),
   hint: async (visit: Visit) => (await import('./lesson/hint.ts')).hint(visit),
   run: async (visit: Visit, wishes: Wishes) => (await import('./lesson/run.ts')).run(visit, wishes),
   solution: async (visit: Visit, wishes: Wishes) =>
     wishes.take
       ? (await import('./lesson/take.ts')).take(visit)
-      : (await import('./lesson/solution.ts')).solution(visit),
+      : (await import('./lesson/solution.ts')).solution(visit, wishes),
   predict: async (visit: Visit, { words }: Wishes) =>
     (await import('./lesson/predict.ts')).predict(visit, words),
   reset: async (visit: Visit) => (await import('./lesson/reset.ts')).reset(visit),
@@ -50,6 +52,7 @@ export async function lesson(args: readonly string[], desk: Desk): Promise<numbe
     'no-color': 'flag',
     help: 'flag',
     plain: 'flag',
+    'no-pager': 'flag',
     take: 'flag',
   })
   if (flags.help) {
@@ -69,7 +72,15 @@ export async function lesson(args: readonly string[], desk: Desk): Promise<numbe
   if (flags.take && action !== 'solution')
     throw new UsageError(`--take is for solution: npm run lesson ${chosen.number} solution -- --take`)
   const { plain, take } = flags
-  return actions[action]({ desk, lesson: chosen, lessons, colour }, { plain, take, words: rest })
+  return actions[action](
+    { desk, lesson: chosen, lessons, colour },
+    {
+      plain,
+      take,
+      pager: !flags['no-pager'],
+      words: rest,
+    },
+  )
 }
 
 /** `lesson hint 3` means the same as `lesson 3 hint`. */
@@ -104,6 +115,7 @@ const help = `The lessons.
   npm run lesson 3 solution -- --take   puts the solution in place of your files; your attempt is kept
   npm run lesson 3 reset       the starter again; your attempt is kept
 
+In a terminal a long text goes through $PAGER, or less; -- --no-pager: straight through.
 A lesson has a number and a name: 3, 03, basic-cluster and basic all mean the third.
 If saves go unnoticed (network drives, shared folders), set EVERY_CORE_POLL=1.
 `

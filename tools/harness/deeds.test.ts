@@ -45,7 +45,7 @@ test('requests to a port are told with what came of them, whichever client sends
   silent[Symbol.dispose]()
   const after = [...before, /^\/half 200, but not whole,|^\/half no answer/, /^\/never (given up|no answer)/]
   expect(await until(() => inOrder(...after), { within: 5_000 }), outcomes(deeds).join()).toBe(true)
-  unfollowRequests(ports)
+  unfollowRequests(deeds)
   await fetchFrom(port, '/whole')
   expect(deeds.all).toHaveLength(4)
 })

@@ -85,15 +85,9 @@ export function followRequests(
   byPort.set(ports.port, { deeds, admin: false })
 }
 
-export function unfollowRequests({
-  port,
-  adminPort,
-}: {
-  readonly port: number
-  readonly adminPort: number
-}): void {
-  byPort.delete(port)
-  byPort.delete(adminPort)
+/** Another program may have got one of these ports by now: that one is followed on. */
+export function unfollowRequests(deeds: Deeds): void {
+  for (const [port, place] of byPort) if (place.deeds === deeds) byPort.delete(port)
   if (byPort.size === 0) diagnostics.unsubscribe('http.client.request.start', onRequest)
 }
 

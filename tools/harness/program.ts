@@ -399,7 +399,7 @@ export class Program implements AsyncDisposable {
   /** Kills every process of it. */
   async end(): Promise<void> {
     this.#stopListening()
-    unfollowRequests(this.identity)
+    unfollowRequests(this.deeds)
     await this.#keeper.request({ do: 'end', key: this.identity.key })
   }
 

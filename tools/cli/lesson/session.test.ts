@@ -1,4 +1,4 @@
-import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { copyFile, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { Interruption } from '../desk.ts'
@@ -70,6 +70,38 @@ test("an editor's rename, a file that is gone for a moment and a swap file are o
   await writeFile(file, await readFile(file, 'utf8'))
   await writeFile(file, 'const cores = 4\n')
   await idle(4)
+  desk.press('q')
+  expect(await ending).toBe(0)
+})
+
+test('vim, emacs and VS Code each save in their own way, and each save is one check', async () => {
+  const { file, ending, idle, desk } = sit(() => failing)
+  const beside = (name: string): string => join(file, '..', name)
+  await idle(1)
+  // vim: a swap file, a probe, the old file set aside, a new one, the old one removed.
+  await writeFile(beside('.server.ts.swp'), 'swap')
+  await writeFile(beside('4913'), '')
+  await rm(beside('4913'))
+  await rename(file, beside('server.ts~'))
+  await writeFile(file, 'const editor = 1 // vim\n')
+  await rm(beside('server.ts~'))
+  await idle(2)
+  // emacs: a lock that points nowhere, an autosave, a backup, the file in place.
+  await symlink('me@here.1234', beside('.#server.ts'))
+  await writeFile(beside('#server.ts#'), 'auto')
+  await copyFile(file, beside('server.ts~'))
+  await writeFile(file, 'const editor = 2 // emacs\n')
+  await rm(beside('#server.ts#'))
+  await rm(beside('.#server.ts'))
+  await idle(3)
+  // VS Code: the file emptied and filled.
+  await writeFile(file, '')
+  await writeFile(file, 'const editor = 3 // code\n')
+  await idle(4)
+  // One more that changes nothing, and one that does.
+  await writeFile(file, 'const editor = 3 // code\n')
+  await writeFile(file, 'const editor = 4\n')
+  await idle(5)
   desk.press('q')
   expect(await ending).toBe(0)
 })

@@ -7,11 +7,12 @@ import { inProject } from '../../catalog.ts'
 import { sourcesIn } from '../../progress/fingerprint.ts'
 import { UsageError } from '../endings.ts'
 import type { Page } from '../screen/lines.ts'
+import { show } from './pager.ts'
 import { type Visit, pageOf } from './visit.ts'
 
-export async function solution(visit: Visit): Promise<number> {
+export async function solution(visit: Visit, wishes: { readonly pager: boolean }): Promise<number> {
   const lines = await solutionLines(visit)
-  visit.desk.stdout.write(`${lines.join('\n')}\n`)
+  await show(`${lines.join('\n')}\n`, visit.desk, wishes)
   return 0
 }
 
