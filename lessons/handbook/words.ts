@@ -48,7 +48,7 @@ function isSpace(code: number): boolean {
 }
 
 const wideSpaces: ReadonlySet<number> = new Set(
-  [...'\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a']
+  Array.from('\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a')
     .map((space) => space.charCodeAt(0))
     .concat([0x2028, 0x2029, 0x202f, 0x205f, 0x3000, 0xfeff]),
 )
