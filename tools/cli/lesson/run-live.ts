@@ -181,7 +181,7 @@ export async function runLive(visit: Visit, { file, port }: LiveRun): Promise<nu
       ...processLines(processes, { page, rows, chosen: target()?.pid }),
       paint.gray(fit(`  ${turnover}`, page.columns)),
       ...(burst === undefined ? [] : [paint.cyan(fit(`  load: ${burstText(burst.total)}`, page.columns))]),
-      paint.gray(fit(page.columns < 82 ? shortKeys : longKeys, page.columns)),
+      paint.gray(fit(keyTexts.find((text) => text.length <= page.columns) ?? keys60, page.columns)),
     ]
   }
 
@@ -242,5 +242,10 @@ const limits = {
   output: 'it printed more than anybody can read, and was stopped',
 }
 
-const shortKeys = '  k kill · h hang · c crash · b load · r reload · q end'
-const longKeys = '  1-9 choose, 0 the primary · k kill · h hang · c crash · b load · r reload · q end'
+const keys60 = '  k kill · h hang · c crash · b load · r reload · q end'
+/** The widest that fits is shown. */
+const keyTexts = [
+  `  1-9 choose, 0 the primary ·${keys60.slice(1)}`,
+  `  1-9 choose ·${keys60.slice(1)}`,
+  keys60,
+]
