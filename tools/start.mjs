@@ -13,6 +13,7 @@ const commands = {
   doctor: './cli/doctor.ts',
   slides: './cli/slides.ts',
   flakiness: './audit/flakiness.ts',
+  coverage: './audit/coverage.ts',
   test: './audit/test.ts',
 }
 

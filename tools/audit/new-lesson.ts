@@ -19,6 +19,7 @@ export async function problemWithNewLesson(): Promise<string | undefined> {
 
     const steps: readonly (() => Promise<string | undefined>)[] = [
       async () => problemWith(await command('lesson'), 0, `${number} · Greeting`),
+      async () => problemWith(await command('coverage'), 0, `[${number}]`),
       async () =>
         problemWith(await command('test', '--only', 'texts', '--lesson', `${number}`), 0, ' 0 failed'),
       async () =>
@@ -56,6 +57,7 @@ function newLesson(number: number, slug: string): Readonly<Record<string, string
     [`lessons/${slug}/server.ts`]: starter,
     [`solutions/${slug}/server.ts`]: server(greeting),
     [`${checks}/check.ts`]: check,
+    [`${checks}/answers.md`]: answers(number),
     [`${checks}/starter/server.ts`]: starter,
     ...programs(`${checks}/mistakes`, 'caught by: it greets who is named', [
       "'hello'",
@@ -113,7 +115,7 @@ Edit \`server.ts\`.
 
 ## How it is checked
 
-It is asked for two names.
+- **it greets who is named**: it is asked for two names.
 `
 
 const hints = (number: number): string => `# Hints for lesson ${number}
@@ -123,6 +125,13 @@ const hints = (number: number): string => `# Hints for lesson ${number}
 1. Who comes?
 2. The name is in the query.
 3. \`URLSearchParams\` reads it.
+`
+
+const answers = (number: number): string => `# What the checks of lesson ${number} answer for
+
+## it greets who is named
+
+- answers \`hello, ann\`
 `
 
 const check = `import { check, holds, start } from '#harness'

@@ -3,6 +3,7 @@
 import { parseArgs } from 'node:util'
 import { lessons } from '../catalog.ts'
 import { run } from './commands.ts'
+import { auditCoverage } from './coverage.ts'
 import { auditCommands } from './command-line.ts'
 import { auditEndings } from './endings.ts'
 import { auditFolders } from './folders.ts'
@@ -31,6 +32,7 @@ export async function main(args: readonly string[]): Promise<number> {
   if (wants('texts')) {
     auditFolders(tally)
     await auditTexts(tally, numbers)
+    auditCoverage(tally, numbers)
   }
   if (wants('commands')) await auditCommands(tally)
   if (wants('endings')) {

@@ -31,10 +31,9 @@ function markdownFiles(): readonly string[] {
     .filter((name) => name.endsWith('.md'))
     .map((name) => join(projectRoot, name))
   const tools = join(projectRoot, 'tools', 'README.md')
-  const checks = join(projectRoot, 'checks', 'README.md')
-  return [...top, tools, checks, ...lessons().flatMap(({ readme, hints }) => [readme, hints])].filter(
-    (file) => existsSync(file),
-  )
+  const checks = ['README.md', 'COVERAGE.md'].map((name) => join(projectRoot, 'checks', name))
+  const own = lessons().flatMap((lesson) => [lesson.readme, lesson.hints, join(lesson.checks, 'answers.md')])
+  return [...top, tools, ...checks, ...own].filter((file) => existsSync(file))
 }
 
 function problemWithLinks(file: string): string | undefined {
