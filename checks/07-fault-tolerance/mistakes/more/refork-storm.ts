@@ -1,5 +1,5 @@
 // caught by: workers that die before they listen end the program, with a reason
-// Each death before the first listen is answered with two forks at once.
+// Each death before the first listen is answered with five forks at once.
 
 import cluster, { type Worker } from 'node:cluster'
 import { createServer, type ServerResponse } from 'node:http'
@@ -82,7 +82,7 @@ function lead(): void {
       if (bootDeaths >= bootBudget) return end(1, why)
     }
     refill(workers)
-    if (member?.state === 'starting') recruit()
+    if (member?.state === 'starting') for (let more = 0; more < 4; more++) recruit()
   })
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => end(0))

@@ -170,10 +170,12 @@ function reload(workers: number): boolean {
 
 async function renew(old: readonly Member[]): Promise<void> {
   for (const member of old) {
-    if (!crew.has(member.worker.id)) continue
+    if (!crew.has(member.worker.id) || member.state === 'draining') continue
     const next = recruit(member)
     if (!(await listens(next))) {
-      continue
+      if (ending !== undefined) continue
+      console.error(`reload stopped: the new worker ${next.worker.process.pid} did not start`)
+      return
     }
     drain(member)
     // At most one process more than wanted, however slow the drain is.
