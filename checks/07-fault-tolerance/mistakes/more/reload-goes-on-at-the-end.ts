@@ -170,7 +170,7 @@ function reload(workers: number): boolean {
 
 async function renew(old: readonly Member[]): Promise<void> {
   for (const member of old) {
-    if (!crew.has(member.worker.id) || member.state === 'draining') continue
+    if (!crew.has(member.worker.id)) continue
     const next = recruit(member)
     if (!(await listens(next))) {
       if (ending !== undefined) continue
