@@ -142,7 +142,7 @@ async function retiresOne(): Promise<void> {
   const because = 'one of two workers is retired'
   await opensAdmin(program, 'the-admin-interface')
   const [retired] = program.listening as [Worker, ...Worker[]]
-  using slow = await beginOnEach(program, [retired], '/slow?ms=1200', { read, keepAlive: true })
+  using slow = await beginOnEach(program, [retired], '/slow?ms=2500', { read, keepAlive: true })
   const before = program.workers.length
   await giveOrder(program, `POST /workers/${retired.id}/retire`, { read })
   await giveOrder(program, `POST /workers/${retired.id}/retire`, { read })

@@ -1,4 +1,4 @@
-// caught by: a worker that dies is replaced once
+// caught by: the admin interface lists the workers that live
 
 import cluster, { type Worker } from 'node:cluster'
 import { createServer, type ServerResponse } from 'node:http'
