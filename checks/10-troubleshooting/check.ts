@@ -783,7 +783,7 @@ function judge(
   holds(one === undefined, {
     ...advice,
     expected,
-    got: `${describeFailures(unexcused.map(({ asked }) => asked))} of ${results.length}: ${one?.begunBy.length === 0 ? 'no worker had begun it' : 'begun by a worker that nothing was done to then'}`,
+    got: `${describeFailures(unexcused.map(({ asked }) => asked))} of ${results.length}: ${one?.begunBy.length === 0 ? 'no worker had begun it' : `begun by a worker that nothing was done to then, and that ${fateOf(program, one?.begunBy[0])}`}`,
     likely: 'a worker is ended before it has answered, or a connection is closed that a worker has taken',
   })
   holds(onTheWay.length <= onTheWayAtMost(clients) * hits.length, {
@@ -792,6 +792,12 @@ function judge(
     got: `${describeFailures(onTheWay)} of ${results.length} that no worker had begun`,
     likely: 'connections go on being given to a worker that cannot take them',
   })
+}
+
+function fateOf(program: Program, pid = 0): string {
+  const exit = program.eventsOf('exit').find(({ workerPid }) => workerPid === pid)
+  if (exit === undefined) return 'lives'
+  return exit.signal === null ? `ended with exit code ${exit.code}` : `was ended by ${exit.signal}`
 }
 
 check('SIGTERM ends what was begun, and nothing lasts longer than SHUTDOWN_MS', async () => {
