@@ -51,12 +51,8 @@ export function work(): void {
     logWhenOver(request, response, requestId)
     silent.delete(request.socket)
     open.set(requestId, response)
-    response.once('close', () => {
-      open.delete(String(request.headers['x-request-id']))
-      // A connection that became idle during the drain would hold it as long as its client likes.
-      if (draining) setImmediate(() => server.closeIdleConnections())
-    })
-    if (draining) response.setHeader('connection', 'close')
+    response.once('close', () => open.delete(String(request.headers['x-request-id'])))
+    if (draining) closeAfter(response)
 
     const { path, query } = pathAndQuery(request.url ?? '/')
     const route = routes.get(path)
@@ -79,7 +75,7 @@ export function work(): void {
   function drain(): void {
     if (draining) return
     draining = true
-    for (const response of open.values()) if (!response.headersSent) response.setHeader('connection', 'close')
+    for (const response of open.values()) closeAfter(response)
     setTimeout(() => {
       // A process that was kept waiting runs its timers before it reads what has arrived meanwhile: that comes first.
       setImmediate(() => setImmediate(() => silent.forEach((socket) => socket.destroy())))
@@ -139,4 +135,13 @@ function sendLater(response: ServerResponse, ms: number): void {
 function refuse(response: ServerResponse, status: 404 | 405): void {
   if (status === 405) response.setHeader('allow', 'GET, HEAD')
   response.writeHead(status).end()
+}
+
+/**
+ * Makes this the last answer on its connection: idle again, that would hold the drain as long as its client likes. Not
+ * `closeIdleConnections()`, to which a long answer that has ended, and is still on its way, is idle.
+ */
+function closeAfter(response: ServerResponse): void {
+  if (response.headersSent) response.once('finish', () => response.req.socket.destroySoon())
+  else response.setHeader('connection', 'close')
 }

@@ -1,6 +1,6 @@
 /** Whose fault a failed request is: which process had begun it, and whether that one was hit by a fault. */
 
-import { wasStalled, type Asked } from './clients.ts'
+import { tellsNothing, type Asked } from './clients.ts'
 import type { Program } from './program.ts'
 
 /** What was done to a worker, on the patient clock: from just before the fault until it was surely gone. */
@@ -20,7 +20,7 @@ export interface Blame {
 }
 
 /**
- * Sorts the requests that were not answered 200; those that tell nothing (see `wasStalled`) are left out. The program has to be started with `watchRequests`, and every path asked
+ * Sorts the requests that were not answered 200; those that tell nothing (see `tellsNothing`) are left out. The program has to be started with `watchRequests`, and every path asked
  * for has to be its own, so that a request can be told in the process that it came to.
  */
 export function blameFor(program: Program, results: readonly Asked[], hits: readonly Hit[]): Blame {
@@ -34,7 +34,7 @@ export function blameFor(program: Program, results: readonly Asked[], hits: read
   for (const asked of failed) {
     const begunBy = (begun.get(asked.path) ?? []).filter((pid) => workers.has(pid))
     const then = hits.filter((hit) => asked.sentAt <= hit.until && asked.endedAt >= hit.from)
-    if (begunBy.length === 0 && wasStalled(asked)) continue
+    if (tellsNothing(asked)) continue
     if (then.some((hit) => begunBy.includes(hit.pid))) lost.push(asked)
     else if (begunBy.length === 0 && then.length > 0) onTheWay.push(asked)
     else unexcused.push({ asked, begunBy })

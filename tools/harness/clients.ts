@@ -211,11 +211,15 @@ export function keepAsking(
 const MOST_STALLED_MS = 250
 
 /**
- * This process stood still between the connect and the answer, and the connection was reset: a program that drains may
- * cut a client that says nothing, so this request tells nothing.
+ * A connection that was reset, and says nothing about a program that drains. Either this process stood still between
+ * the connect and the answer: a client that says nothing may be cut. Or the answer had begun: `server.close()`, which
+ * every worker's `disconnect()` calls, takes a connection for idle when its answer has ended, and destroys it with
+ * what the kernel has not taken yet (`closeIdleConnections` in Node's lib/_http_server.js looks at `finished`, which
+ * `end()` sets). A program that cuts its clients cuts those that have no head yet as well.
  */
-export function wasStalled(result: (Answer | NoAnswer) & { readonly stalledMs?: number }): boolean {
-  return !result.ok && result.code === 'ECONNRESET' && (result.stalledMs ?? 0) > MOST_STALLED_MS
+export function tellsNothing(result: (Answer | NoAnswer) & { readonly stalledMs?: number }): boolean {
+  if (result.ok || result.code !== 'ECONNRESET' || result.stalledMs === undefined) return false
+  return result.stalledMs > MOST_STALLED_MS || result.head === 200
 }
 
 /** How many failed, by cause: `2 × ECONNRESET, 1 × status 503`; empty where all were answered with this status. */
@@ -225,7 +229,7 @@ export function describeFailures(
 ): string {
   const causes = new Map<string, number>()
   for (const result of results) {
-    if ((result.ok && result.status === status) || wasStalled(result)) continue
+    if ((result.ok && result.status === status) || tellsNothing(result)) continue
     const cause = result.ok ? `status ${result.status}` : result.code
     causes.set(cause, (causes.get(cause) ?? 0) + 1)
   }

@@ -45,6 +45,8 @@ export interface NoAnswer {
   readonly ok: false
   readonly code: string
   readonly ms: number
+  /** The status, where the head had come before the end. */
+  readonly head?: number
 }
 
 /** Sends one request. Never rejects. */
@@ -66,8 +68,11 @@ export function fetchFrom(
     request.on('error', (error: NodeJS.ErrnoException) => fail(error.code ?? error.message))
     request.on('response', (response) => {
       const chunks: Buffer[] = []
+      const head = response.statusCode ?? 0
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
-      response.on('error', (error: NodeJS.ErrnoException) => fail(error.code ?? error.message))
+      response.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+        finish({ ok: false, code: code ?? message, ms: patientNow() - start, head })
+      })
       response.on('end', () => {
         finish({
           ok: true,
