@@ -14,6 +14,7 @@ const commands = {
   slides: './cli/slides.ts',
   flakiness: './audit/flakiness.ts',
   coverage: './audit/coverage.ts',
+  bench: './audit/bench.ts',
   test: './audit/test.ts',
 }
 
