@@ -1,6 +1,6 @@
 /** The commands, run as a user runs them: exit codes, documents, and what they leave behind. */
 
-import { cpSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { projectRoot } from '../catalog.ts'
@@ -64,7 +64,7 @@ const cases: readonly Case[] = [
 ]
 
 export async function auditCommands(tally: Tally): Promise<void> {
-  const before = temporaryFiles()
+  using temporary = ownTemporaryFolder()
   const ours = mark()
   process.env[ours.name] = ours.value
   for (const { what, args, code, says, env = {} } of cases) {
@@ -81,7 +81,7 @@ export async function auditCommands(tally: Tally): Promise<void> {
   )
   await timed(tally, 'a lesson is added by three folders, and nothing else', () => problemWithNewLesson())
   await oneCore(tally)
-  tally.add('nothing is left in the temporary folder', newFiles(before), 0)
+  tally.add('nothing is left in the temporary folder', temporary.files(), 0)
   tally.add('no process is left', await survivors(ours, { within: 2_000 }), 0)
 }
 
@@ -150,11 +150,17 @@ async function timed(tally: Tally, what: string, look: () => Promise<string | un
   tally.add(what, problem, performance.now() - started)
 }
 
-function temporaryFiles(): ReadonlySet<string> {
-  return new Set(readdirSync(tmpdir()))
-}
-
-function newFiles(before: ReadonlySet<string>): string | undefined {
-  const left = [...temporaryFiles()].filter((name) => !before.has(name))
-  return left.length === 0 ? undefined : left.join('\n')
+/** One that no other program writes to: what is in it at the end is ours. */
+function ownTemporaryFolder(): Disposable & { files(): string | undefined } {
+  const before = process.env.TMPDIR
+  const folder = mkdtempSync(join(tmpdir(), 'audit-'))
+  process.env.TMPDIR = folder
+  return {
+    files: () => readdirSync(folder, { recursive: true, encoding: 'utf8' }).join('\n') || undefined,
+    [Symbol.dispose]() {
+      if (before === undefined) delete process.env.TMPDIR
+      else process.env.TMPDIR = before
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
 }
