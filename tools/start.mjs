@@ -15,6 +15,7 @@ const commands = {
   flakiness: './audit/flakiness.ts',
   coverage: './audit/coverage.ts',
   bench: './audit/bench.ts',
+  mutants: './audit/mutants.ts',
   test: './audit/test.ts',
 }
 
