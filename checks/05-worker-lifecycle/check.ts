@@ -20,6 +20,7 @@ import {
   servesPages,
   sideBySide,
   start,
+  withoutCutByNode,
   workersListed,
   workersUnderLoad,
   type Asking,
@@ -279,7 +280,7 @@ function noneFailed(
   { results }: Asking,
   { because, ...advice }: { because: string; likely: string; read: string },
 ): void {
-  const failures = describeFailures(results)
+  const failures = describeFailures(withoutCutByNode(program, results))
   holds(failures === '', {
     expected: `every request is answered: ${because}`,
     got: `of ${results.length} requests to / failed: ${failures}`,

@@ -33,6 +33,7 @@ import {
   servesPages,
   sideBySide,
   start,
+  withoutCutByNode,
   startReference,
   stop,
   workersListed,
@@ -516,7 +517,7 @@ async function retiresTheLarge(): Promise<void> {
     likely:
       'another number than the resident set is looked at: the heap is a part of it, and buffers are outside the heap',
   })
-  const results = await load.stop()
+  const results = withoutCutByNode(program, await load.stop())
   await expect(program).toReplace({ ...large, lostAfter }, { within: seconds(5), read: advice.read })
   holds(describeFailures(results) === '', {
     ...advice,
@@ -639,7 +640,7 @@ check('the admin lists, retires and reloads, on loopback', async () => {
     expected: 'POST /reload answers 409 while a reload runs',
   })
   await areGone(program, old, 'a reload replaces every worker')
-  const results = [...retired, ...(await more.stop())]
+  const results = withoutCutByNode(program, [...retired, ...(await more.stop())])
   holds(describeFailures(results) === '', {
     expected: 'no request fails when a worker is retired or all are reloaded',
     got: `${describeFailures(results)} of ${results.length} requests`,

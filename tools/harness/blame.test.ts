@@ -11,6 +11,7 @@ const asked = (path: string, sentAt: number, endedAt: number, stalledMs = 0): As
   path,
   sentAt,
   endedAt,
+  at: endedAt,
   stalledMs,
 })
 

@@ -1,6 +1,7 @@
 /** Whose fault a failed request is: which process had begun it, and whether that one was hit by a fault. */
 
 import { tellsNothing, type Asked } from './clients.ts'
+import { withoutCutByNode } from './cut-by-node.ts'
 import type { Program } from './program.ts'
 
 /** What was done to a worker, on the patient clock: from just before the fault until it was surely gone. */
@@ -20,11 +21,12 @@ export interface Blame {
 }
 
 /**
- * Sorts the requests that were not answered 200; those that tell nothing (see `tellsNothing`) are left out. The program has to be started with `watchRequests`, and every path asked
+ * Sorts the requests that were not answered 200; those that tell nothing (see `tellsNothing`), and those that Node cuts by itself, are left out. The program has to be started with `watchRequests`, and every path asked
  * for has to be its own, so that a request can be told in the process that it came to.
  */
 export function blameFor(program: Program, results: readonly Asked[], hits: readonly Hit[]): Blame {
-  const failed = results.filter((result) => !result.ok || result.status !== 200)
+  const own = withoutCutByNode(program, results)
+  const failed = own.filter((result) => !result.ok || result.status !== 200)
   const begun = new Map<string, number[]>()
   for (const { url, pid } of program.eventsOf('request')) begun.set(url, [...(begun.get(url) ?? []), pid])
   const workers = new Set(program.workers.map((worker) => worker.pid))

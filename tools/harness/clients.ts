@@ -1,5 +1,6 @@
 /** Clients that a plain request is not enough for: ones that send or read in pieces, go away, or ask without end. */
 
+import { probeNode } from './cut-by-node.ts'
 import { request as httpRequest, type Agent, type ClientRequest, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { fetchFrom, serverOf, type Answer, type NoAnswer, type RequestOptions, type Server } from './http.ts'
@@ -159,6 +160,8 @@ export type Asked = (Answer | NoAnswer) & {
   /** On the patient clock. */
   readonly sentAt: number
   readonly endedAt: number
+  /** When it ended, in milliseconds since the epoch, as in events. */
+  readonly at: number
   /** How long this process could not run meanwhile, ms. */
   readonly stalledMs: number
 }
@@ -180,6 +183,7 @@ export function keepAsking(
   path: string | (() => string),
   options: RequestOptions & { readonly clients?: number; readonly pauseMs?: number } = {},
 ): Asking {
+  probeNode()
   const { clients = 1, pauseMs = 0, ...request } = options
   const results: Asked[] = []
   let over = false
@@ -191,7 +195,8 @@ export function keepAsking(
       const answer = await fetchFrom(port, asked, request)
       const endedAt = patientNow()
       const stalledMs = performance.now() - began - (endedAt - sentAt)
-      results.push({ ...answer, path: asked, sentAt, endedAt, stalledMs })
+      const at = performance.timeOrigin + performance.now()
+      results.push({ ...answer, path: asked, sentAt, endedAt, at, stalledMs })
       const rest = answer.ok ? pauseMs : Math.max(pauseMs, 20)
       if (rest > 0 && !over) await pause(rest)
     }

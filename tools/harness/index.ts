@@ -100,6 +100,7 @@ export {
 } from './places.ts'
 export type { LostWorker, Worker } from './workers.ts'
 export { takenBetween } from './usage.ts'
+export { withoutCutByNode } from './cut-by-node.ts'
 export { unlessHeldUp } from './held-up.ts'
 export {
   expectAgreement,
