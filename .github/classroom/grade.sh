@@ -48,9 +48,10 @@ for attempt in 1 2; do
 done
 
 # What the processes did up to a failure, and what the checker did to them.
-if [ -d .workshop/timelines ]; then
-  find .workshop/timelines -name '*.md' -newer "$began" -exec cp {} "$results" \;
-fi
+# Not older, instead of newer: a file system's clock may stand still for some milliseconds.
+for timeline in .workshop/timelines/*.md; do
+  if [ -f "$timeline" ] && ! [ "$began" -nt "$timeline" ]; then cp "$timeline" "$results"; fi
+done
 rm -f "$began"
 
 case $code in

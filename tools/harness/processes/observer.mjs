@@ -155,8 +155,10 @@ function watchProcessesAndThreads(report) {
   syncBuiltinESMExports()
   diagnostics.subscribe('worker_threads', (message) => {
     const { worker } = /** @type {{ worker: object }} */ (message)
-    // Module hooks (tsx registers some) run in a thread of Node's own.
-    if (worker.constructor.name !== 'InternalWorker') report('thread')
+    // Module hooks (tsx registers some) run in a thread of Node's own. For CommonJS tsx lets esbuild transpile in a
+    // thread of esbuild's, where the file is new; whoever creates it stands on the stack.
+    const isOfTsx = /[\\/]node_modules[\\/]esbuild[\\/]/.test(new Error('created here').stack ?? '')
+    if (worker.constructor.name !== 'InternalWorker' && !isOfTsx) report('thread')
   })
 }
 
