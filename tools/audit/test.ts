@@ -15,6 +15,8 @@ import { auditVerdicts } from './verdicts.ts'
 const usage = `npm test                       everything
 npm test -- --only PART        static | unit | texts | commands | endings | verdicts
 npm test -- --lesson N         the verdicts of one lesson (may be repeated); with --only texts, its texts
+npm test -- --whole            all verdicts: every variant, and each mistake from the first check on, so that
+                               the checks before the one that catches it are seen to let it pass
 npm test -- --program WORDS    the verdicts of programs whose path holds these, also under more/
 npm test -- --more             the verdicts of all programs, also of those under more/
 npm test -- --update           pins the messages that are not pinned, or not as they are now`
