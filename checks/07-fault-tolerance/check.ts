@@ -251,7 +251,8 @@ async function noBoot(): Promise<void> {
     expected: 'the program gives up at the fifth worker in a row that dies before it listens',
     got: `it gave up after ${deaths.length}`,
   })
-  const last = deaths[3]?.at ?? 0
+  const fourth = deaths[3]
+  const last = fourth === undefined ? 0 : crashedSince(program, fourth.workerPid, fourth.at)
   const reason = await program.until(() => saidSince(program, last), { within: seconds(2), alive: false })
   holds(reason !== undefined, {
     ...advice,
@@ -547,7 +548,8 @@ async function failedReload(): Promise<void> {
       got: 'no worker was forked',
     })
     const { goneAt } = dead
-    const told = await program.until(() => saidSince(program, goneAt), { within: seconds(3), alive: false })
+    const crashed = crashedSince(program, dead.pid, goneAt)
+    const told = await program.until(() => saidSince(program, crashed), { within: seconds(3), alive: false })
     const refork = (): true | undefined => program.workers.some((one) => one.forkedAt > goneAt) || undefined
     // Long enough for the longest pause, the last time.
     const reforked = await program.until(() => refork() ?? (program.ended !== undefined || undefined), {
@@ -700,6 +702,17 @@ function neverListened(program: Program, since: number): readonly Worker[] {
   return program.workers.filter(
     ({ forkedSeq, state, listeningAt }) => forkedSeq > since && state === 'gone' && listeningAt === undefined,
   )
+}
+
+/**
+ * A worker that cannot boot dies at the end of its load, and may tell its primary so before it is gone. What is logged
+ * of its fork, or of its being online, comes before that load. So from its middle on.
+ */
+function crashedSince(program: Program, pid: number, goneAt: number): number {
+  const begun = [...program.eventsOf('fork'), ...program.eventsOf('online')]
+    .filter(({ workerPid }) => workerPid === pid)
+    .map(({ at }) => at)
+  return begun.length === 0 ? goneAt : (Math.max(...begun) + goneAt) / 2
 }
 
 function saidSince(program: Program, at: number): true | undefined {
