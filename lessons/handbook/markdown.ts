@@ -132,31 +132,8 @@ function codeBlock(code: string, info: string): string {
   // Plain text is a diagram or a program's output, whose lines must meet: the class sets them closer.
   if (language === undefined)
     return `<pre class="plain" tabindex="0"><code>${escapeHtml(code)}</code></pre>\n`
-  return `<pre tabindex="0"><code>${coloured(code, language)}</code></pre>\n`
+  return `<pre tabindex="0"><code>${highlighter.highlight(code, { language }).value}</code></pre>\n`
 }
-
-/**
- * A long block is the same for every reader, and coloured once. The short ones are coloured anew each time: with those,
- * a page of ten lessons takes 5 ms or a little more, for which the checkers' measurements are made. All of them would
- * make it 13 (measured on one core of the machine that the workshop was written on).
- */
-function coloured(code: string, language: string): string {
-  if (code.split('\n').length <= shortLines) return colour(code, language)
-  const known = longBlocks.get(code)
-  if (known !== undefined) return known
-  const html = colour(code, language)
-  longBlocks.set(code, html)
-  return html
-}
-
-function colour(code: string, language: string): string {
-  return highlighter.highlight(code, { language }).value
-}
-
-const shortLines = 15
-
-/** HTML, by the code. */
-const longBlocks = new Map<string, string>()
 
 /** Loaded with `require`: as ES modules the same files take three times as long under tsx. */
 function openHighlighter(): HLJSApi {

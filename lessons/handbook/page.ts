@@ -52,7 +52,7 @@ ${chapters.map((chapter) => articleOf(chapter, chapters.length, visitor)).join('
 `
 }
 
-/** What is the same for every visitor. A text is parsed and indexed once; a page is set anew each time. */
+/** What is the same for every visitor. A text is parsed and indexed once; a page is set and coloured anew each time. */
 interface Book {
   readonly chapters: readonly Chapter[]
   /** HTML. */
