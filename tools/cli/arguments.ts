@@ -75,3 +75,12 @@ async function unknownOption(rawName: string, names: readonly string[]): Promise
   const advice = match === undefined ? `the options are ${known.join(', ')}` : `did you mean ${match}?`
   return new UsageError(`There is no option ${rawName}: ${advice}`)
 }
+
+/** Whether colour was asked for; undefined leaves it to the terminal and the environment. */
+export function colourAskedFor(flags: {
+  readonly color: boolean
+  readonly 'no-color': boolean
+}): boolean | undefined {
+  if (flags['no-color']) return false
+  return flags.color ? true : undefined
+}

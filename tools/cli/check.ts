@@ -1,7 +1,7 @@
 /** `npm run check`: grades lessons, tells it line by line or as one document. */
 
 import { type Lesson, lessons as allLessons } from '../catalog.ts'
-import { readArguments } from './arguments.ts'
+import { colourAskedFor, readArguments } from './arguments.ts'
 import { reserveOutputs } from './check/outputs.ts'
 import { chooseLesson } from './choice.ts'
 import type { Subject } from '../harness/grading.ts'
@@ -33,7 +33,7 @@ export async function check(args: readonly string[], desk: Desk): Promise<number
     desk.stdout.write(help)
     return 0
   }
-  const colour = flags['no-color'] ? false : flags.color ? true : undefined
+  const colour = colourAskedFor(flags)
   if (flags.compare) return await compare(operands, desk, colour)
   const chosen = await choose(operands, allLessons(desk.root))
   if (values.file !== undefined && (operands.length !== 1 || flags.solutions)) throw new UsageError(fileUsage)

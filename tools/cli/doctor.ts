@@ -1,6 +1,6 @@
 /** `npm run doctor`: what of this machine matters for the workshop, and what to do about it. */
 
-import { readArguments } from './arguments.ts'
+import { colourAskedFor, readArguments } from './arguments.ts'
 import type { Desk } from './desk.ts'
 import { examine } from './doctor/examine.ts'
 import { type Finding, isFit } from './doctor/finding.ts'
@@ -26,7 +26,7 @@ export async function doctor(args: readonly string[], desk: Desk, looks = examin
     return 0
   }
   if (operands.length > 0) throw new UsageError(`The doctor looks at the machine as a whole: npm run doctor`)
-  const page: Page = pageOn(desk.stdout, desk, flags['no-color'] ? false : flags.color ? true : undefined)
+  const page: Page = pageOn(desk.stdout, desk, colourAskedFor(flags))
   const say = (lines: readonly string[]): void => {
     if (!flags.json) desk.stdout.write(lines.map((line) => `${line}\n`).join(''))
   }

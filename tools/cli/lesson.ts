@@ -1,7 +1,7 @@
 /** `npm run lesson`: the lessons, and all that a learner does with one of them. */
 
 import { lessons as allLessons } from '../catalog.ts'
-import { nearest, readArguments } from './arguments.ts'
+import { colourAskedFor, nearest, readArguments } from './arguments.ts'
 import { chooseLesson } from './choice.ts'
 import type { Desk } from './desk.ts'
 import { UsageError, endWell } from './endings.ts'
@@ -59,7 +59,7 @@ export async function lesson(args: readonly string[], desk: Desk): Promise<numbe
     desk.stdout.write(help)
     return 0
   }
-  const colour = flags['no-color'] ? false : flags.color ? true : undefined
+  const colour = colourAskedFor(flags)
   const lessons = allLessons(desk.root)
   const [given, action = 'study', ...rest] = inOrder(operands)
   if (given === undefined) return (await import('./lesson/list.ts')).list({ desk, lessons, colour })

@@ -21,12 +21,14 @@ export interface Blame {
 }
 
 /**
- * Sorts the requests that were not answered 200; those that tell nothing (see `tellsNothing`), and those that Node cuts by itself, are left out. The program has to be started with `watchRequests`, and every path asked
- * for has to be its own, so that a request can be told in the process that it came to.
+ * Sorts the requests that were not answered 200; those that tell nothing (see `tellsNothing`), and those that Node cuts
+ * by itself, are left out. The program has to be started with `watchRequests`, and every path asked for has to be its
+ * own, so that a request can be told in the process that it came to.
  */
 export function blameFor(program: Program, results: readonly Asked[], hits: readonly Hit[]): Blame {
-  const own = withoutCutByNode(program, results)
-  const failed = own.filter((result) => !result.ok || result.status !== 200)
+  const failed = withoutCutByNode(program, results).filter(
+    (result) => (!result.ok || result.status !== 200) && !tellsNothing(result),
+  )
   const begun = new Map<string, number[]>()
   for (const { url, pid } of program.eventsOf('request')) begun.set(url, [...(begun.get(url) ?? []), pid])
   const workers = new Set(program.workers.map((worker) => worker.pid))
@@ -36,7 +38,6 @@ export function blameFor(program: Program, results: readonly Asked[], hits: read
   for (const asked of failed) {
     const begunBy = (begun.get(asked.path) ?? []).filter((pid) => workers.has(pid))
     const then = hits.filter((hit) => asked.sentAt <= hit.until && asked.endedAt >= hit.from)
-    if (tellsNothing(asked)) continue
     if (then.some((hit) => begunBy.includes(hit.pid))) lost.push(asked)
     else if (begunBy.length === 0 && then.length > 0) onTheWay.push(asked)
     else unexcused.push({ asked, begunBy })

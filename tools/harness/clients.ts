@@ -1,8 +1,8 @@
 /** Clients that a plain request is not enough for: ones that send or read in pieces, go away, or ask without end. */
 
-import { probeNode } from './cut-by-node.ts'
 import { request as httpRequest, type Agent, type ClientRequest, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
+import { probeNode } from './cut-by-node.ts'
 import { fetchFrom, serverOf, type Answer, type NoAnswer, type RequestOptions, type Server } from './http.ts'
 import { pause, patientNow, until } from './patience.ts'
 
