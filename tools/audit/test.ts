@@ -3,6 +3,7 @@
 import { parseArgs } from 'node:util'
 import { lessons } from '../catalog.ts'
 import { run } from './commands.ts'
+import { auditAccuracy } from './accuracy/table.ts'
 import { auditCoverage } from './coverage.ts'
 import { auditCommands } from './command-line.ts'
 import { auditEndings } from './endings.ts'
@@ -35,6 +36,7 @@ export async function main(args: readonly string[]): Promise<number> {
     auditFolders(tally)
     await auditTexts(tally, numbers)
     auditCoverage(tally, numbers)
+    auditAccuracy(tally)
   }
   if (wants('commands')) await auditCommands(tally)
   if (wants('endings')) {

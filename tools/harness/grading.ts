@@ -21,6 +21,8 @@ export interface Subject {
   readonly only?: string
   /** How many gradings of throughput are tried, each told as an event, before the one that counts. */
   readonly trials?: number
+  /** How many workers throughput is measured with; one for each core unless told. */
+  readonly workers?: number
   /** What a check that draws by lot starts from, so that a run can be repeated; drawn anew unless told. */
   readonly seed?: number
 }
@@ -122,7 +124,7 @@ class WarmGrader implements Grader {
     onEvent: (event: GradingEvent) => void,
     signal: AbortSignal | undefined,
   ): Promise<LessonResult> {
-    const { slug, file, number, only, trials, seed } = subject
+    const { slug, file, number, only, trials, workers, seed } = subject
     const started = performance.now()
     onEvent({ type: 'lesson-started', slug })
     const record = this.#reporter.follow(slug, started, onEvent)
@@ -132,6 +134,7 @@ class WarmGrader implements Grader {
       files: { [slug]: file },
       ...(only !== undefined && { only }),
       ...(trials !== undefined && { trials }),
+      ...(workers !== undefined && { workers }),
       ...(seed !== undefined && { seed }),
     }
     const project = vitest.getRootProject()

@@ -14,6 +14,8 @@ export interface Session {
   readonly only?: string
   /** How many gradings of throughput are tried before the one that counts; none unless told. */
   readonly trials?: number
+  /** How many workers throughput is measured with; one for each core unless told. */
+  readonly workers?: number
   /** What a check that draws by lot starts from; drawn anew unless told. */
   readonly seed?: number
 }
@@ -32,6 +34,11 @@ export function session(): Session {
 export function oneCheckAlone(): boolean {
   // Unit tests have no session.
   return (inject('everyCore') as Session | undefined)?.only !== undefined
+}
+
+/** How many workers throughput has to be measured with; undefined unless somebody said so. */
+export function workersAskedFor(): number | undefined {
+  return (inject('everyCore') as Session | undefined)?.workers
 }
 
 /** The lesson whose check is running: the name of its folder. */

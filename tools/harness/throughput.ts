@@ -17,7 +17,7 @@ import {
 } from './share.ts'
 import { measureSlice, openLoad, type Headers, type Load, type Measured } from './slices.ts'
 import { startReference } from './reference.ts'
-import { session } from './session.ts'
+import { session, workersAskedFor } from './session.ts'
 import { endIdle } from './start.ts'
 import type { Throughput } from './verdict.ts'
 
@@ -28,7 +28,7 @@ const LEAST_SPEED_UP = 1.2
 
 /** How many workers a throughput claim is measured with. */
 export function workersUnderLoad(): number {
-  return Math.min(cores(), WORKERS_LIMIT)
+  return workersAskedFor() ?? Math.min(cores(), WORKERS_LIMIT)
 }
 
 interface Rounds {
@@ -49,7 +49,7 @@ export async function expectShare(
   headers: Headers = {},
 ): Promise<void> {
   const workers = workersUnderLoad()
-  if (workers < 2) {
+  if (workers < 2 || cores() < 2) {
     throw new Inconclusive(
       'This machine lets the workshop use one core, so there is no speed-up to take a share of. All that could be checked without a second core holds.',
     )
