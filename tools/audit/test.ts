@@ -9,20 +9,23 @@ import { auditCommands } from './command-line.ts'
 import { auditEndings } from './endings.ts'
 import { auditFolders } from './folders.ts'
 import { auditHostile } from './hostile.ts'
+import { auditPlaces } from './places.ts'
 import { auditTexts } from './texts.ts'
 import { Tally } from './tally.ts'
 import { auditVerdicts } from './verdicts.ts'
 
 const usage = `npm test                       everything
-npm test -- --only PART        static | unit | texts | commands | endings | verdicts
-npm test -- --lesson N         the verdicts of one lesson (may be repeated); with --only texts, its texts
+npm test -- --only PART        static | unit | texts | commands | endings | places | verdicts
+npm test -- --lesson N         the verdicts of one lesson (may be repeated); with --only texts, its texts;
+                               with --only places, its solution on every Node
 npm test -- --whole            all verdicts: every variant, and each mistake from the first check on, so that
-                               the checks before the one that catches it are seen to let it pass
+                               the checks before the one that catches it are seen to let it pass; with --only places,
+                               all solutions on every Node
 npm test -- --program WORDS    the verdicts of programs whose path holds these, also under more/
 npm test -- --more             the verdicts of all programs, also of those under more/
 npm test -- --update           pins the messages that are not pinned, or not as they are now`
 
-const parts = ['static', 'unit', 'texts', 'commands', 'endings', 'verdicts']
+const parts = ['static', 'unit', 'texts', 'commands', 'endings', 'places', 'verdicts']
 
 export async function main(args: readonly string[]): Promise<number> {
   const options = read(args)
@@ -43,6 +46,7 @@ export async function main(args: readonly string[]): Promise<number> {
     await auditEndings(tally)
     await auditHostile(tally)
   }
+  if (wants('places')) await auditPlaces(tally, { whole, ...(numbers && { numbers }) })
   if (wants('verdicts'))
     await auditVerdicts(tally, {
       ...(numbers && { numbers }),
