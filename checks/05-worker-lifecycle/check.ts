@@ -1,6 +1,7 @@
 import {
   beginOnEach,
   check,
+  cores,
   describeFailures,
   expect,
   giveNextForks,
@@ -20,6 +21,7 @@ import {
   servesPages,
   sideBySide,
   start,
+  tellsReadyOnce,
   withoutCutByNode,
   workersListed,
   workersUnderLoad,
@@ -131,6 +133,17 @@ check('a worker that dies is replaced once', async () => {
 })
 
 const stories = sideBySide({ retiresOne, retiresAll, scales, mixes })
+
+check('ready is printed once, when all listen for the first time', async () => {
+  // WORKERS is unset: as many as there are cores.
+  await using program = await start()
+  await tellsReadyOnce(program, cores(), 'the-contract')
+  await using mortal = await start({ workers: 2, fresh: true })
+  const lost = await mortal.killOneWorker()
+  await expect(mortal).toReplace(lost, { within: seconds(5), read: 'replace-what-dies' })
+  await mortal.quiet(150)
+  await tellsReadyOnce(mortal, 2, 'the-contract')
+})
 
 check('a retired worker finishes what it has begun', stories.retiresOne)
 check('retiring all at once never stops the service', stories.retiresAll)

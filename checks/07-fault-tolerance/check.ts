@@ -1,6 +1,7 @@
 import {
   beginOnEach,
   check,
+  cores,
   crash,
   describeAnswer,
   describeFailures,
@@ -19,6 +20,7 @@ import {
   servesPages,
   sideBySide,
   start,
+  tellsReadyOnce,
   takenBetween,
   withoutCutByNode,
   workersUnderLoad,
@@ -79,6 +81,17 @@ check('a reload under load fails no request', async () => {
     expected: 'no second without an answer',
     got: `${(gap / 1_000).toFixed(1)} s without one`,
   })
+})
+
+check('ready is printed once, and a worker that is killed is replaced', async () => {
+  // WORKERS is unset: as many as there are cores.
+  await using whole = await start()
+  await tellsReadyOnce(whole, cores(), 'the-contract')
+  await using program = await start({ workers: 2, fresh: true })
+  const lost = await program.killOneWorker()
+  await isReplaced(program, lost, lost.lostAfter)
+  await program.quiet(150)
+  await tellsReadyOnce(program, 2, 'the-contract')
 })
 
 check('every page is rendered for its visitor', async () => {
@@ -208,7 +221,7 @@ async function isReplaced(program: Program, victim: Worker, lostAfter: number): 
     {
       within: seconds(8),
       expected:
-        'a crashed worker is replaced, 3 s after its exit at the latest, and the replacement listens within 5 s more',
+        'a worker that ends unasked is replaced, 3 s after its exit at the latest, and the replacement listens within 5 s more',
       read: 'pauses-and-a-budget',
     },
   )

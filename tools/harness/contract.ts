@@ -35,6 +35,33 @@ export async function asksForTheDefaultPort(program: Program, read: string): Pro
 
 const DEFAULT_PORT = 8000
 
+/**
+ * `ready: N workers on port P` on standard output, once, as lesson 3 asks for it and every later one repeats. Given a
+ * program that listens; whoever wants to see that it is not printed again kills a worker before.
+ */
+export async function tellsReadyOnce(program: Program, workers: number, read: string): Promise<void> {
+  const due = `ready: ${workers} workers on port ${program.port}`
+  const told = (): readonly string[] => program.lines('stdout').filter((line) => READY.test(line))
+  await program.until(() => told()[0], { within: seconds(2) })
+  const lines = told()
+  if (lines.length === 1 && lines[0] === due) return
+  throw new Mismatch({
+    expected: `“${due}” on standard output, once, when all listen for the first time`,
+    got:
+      lines.length === 0
+        ? 'no such line'
+        : `${lines.length === 1 ? '' : `${lines.length} lines: `}“${lines.slice(0, 3).join('” “')}”`,
+    likely:
+      lines.length > 1
+        ? 'it is printed again when a replacement listens: whether it has been said has to be kept'
+        : 'the line has another wording, another number, or goes to standard error',
+    read,
+    repeat: program.command,
+  })
+}
+
+const READY = /^ready: \d+ workers? on port \d+$/
+
 /** Every page equals what `renderHandbook(visitor)` gives, byte for byte; the same visitor twice too. */
 export async function servesPages(program: Program, read: string): Promise<void> {
   await using one = await startReference(0)

@@ -10,6 +10,7 @@ export {
   expectNoDeath,
   refusesOddRequests,
   servesPages,
+  tellsReadyOnce,
 } from './contract.ts'
 export { follow, type FollowedRequest } from './arrivals.ts'
 export {
@@ -71,7 +72,7 @@ export { expectCost } from './cost.ts'
 export { startReference } from './reference.ts'
 export { keepsPaceInReload, reloadUnderLoad, type Reload } from './reload.ts'
 export type { Program } from './program.ts'
-export { freePort, freshFolder, shareOther, start } from './start.ts'
+export { freePort, freshFolder, shareOther, start, type Start } from './start.ts'
 export { commandWithSession, expectNoSession, Guest, logIn, sessionCookie } from './guests.ts'
 export { bitsOf, comeAgain } from './identifiers.ts'
 export { startRedis, type RedisServer } from './redis.ts'
@@ -102,6 +103,7 @@ export type { LostWorker, Worker } from './workers.ts'
 export { takenBetween } from './usage.ts'
 export { withoutCutByNode } from './cut-by-node.ts'
 export { unlessHeldUp } from './held-up.ts'
+export { unlessTakenForHung } from './taken-for-hung.ts'
 export {
   expectAgreement,
   expectAnswerInTime,
