@@ -2,6 +2,7 @@ import {
   asksForTheDefaultPort,
   check,
   cores,
+  describeAnswer,
   endsOnSigterm,
   expect,
   holds,
@@ -55,12 +56,13 @@ check('every worker answers on one port, and the primary never does', async () =
 check("an answer tells its worker's role, pid, parent and id", async () => {
   await using program = await start({ workers: 3 })
   const answers = await meetEveryWorker(program, '/', { read: 'say-who-you-are' })
-  for (const { servedBy, text } of answers) {
+  for (const answer of answers) {
+    const { servedBy } = answer
     const wanted = { role: 'worker', pid: servedBy?.pid, ppid: program.pid, worker: servedBy?.worker }
-    const { role, pid, ppid, worker } = JSON.parse(text) as Record<string, unknown>
+    const { role, pid, ppid, worker } = jsonOf(answer) ?? {}
     holds(JSON.stringify({ role, pid, ppid, worker }) === JSON.stringify(wanted), {
       expected: `/ answers ${JSON.stringify(wanted)} with hits beside them`,
-      got: text.slice(0, 160),
+      got: describeAnswer(answer),
       likely: 'worker is cluster.worker.id, and the parent of each worker is the primary',
       read: 'say-who-you-are',
       repeat: program.commandWith('/'),

@@ -705,8 +705,7 @@ function lastEvent(program: Program): number {
 
 /** Two workers that listen, the one that was forked first before the other. */
 function twoOf(program: Program): readonly [Worker, Worker] {
-  const [one, other] = program.listening.toSorted((a, b) => a.forkedSeq - b.forkedSeq)
-  if (one === undefined || other === undefined) throw new Error('fewer than two workers listen')
+  const [one, other] = program.atLeast(2)
   return [one, other]
 }
 

@@ -341,9 +341,7 @@ async function watchBlock(program: Program): Promise<Utilization> {
 }
 
 function oneWorker(program: Program) {
-  const [first] = program.listening
-  if (first === undefined) throw new Error('no worker listens')
-  return first
+  return program.atLeast(1)[0]
 }
 
 function isDelta({ timeMs, busy: [blocked = -1, ...others], idle }: Utilization): boolean {

@@ -395,7 +395,7 @@ async function probe(program: Program, path: string): Promise<Answer | NoAnswer>
 }
 
 /** SIGKILL, and the primary has seen the end of it. */
-async function kills(program: Program, worker: Worker | undefined): Promise<Worker> {
+async function kills(program: Program, worker?: Worker): Promise<Worker> {
   const lost = await program.killOneWorker(worker)
   const gone = await program.until(() => isGone(program, lost) || undefined, { within: seconds(5) })
   if (gone === undefined) throw new Error(`worker ${lost.id} outlived SIGKILL`)
@@ -456,8 +456,7 @@ async function ticksAsDue(
 async function findsTheHung(): Promise<void> {
   await watched({ workers: 2, fresh: true, env: { HANG_MS: String(HANG) } }, async (program) => {
     const { repeat, read } = { repeat: program.command, read: 'a-worker-that-hangs' }
-    const [lost, busy] = program.listening
-    if (lost === undefined || busy === undefined) throw new Error('a program is ready without its workers')
+    const [lost, busy] = program.atLeast(2)
     // While one is busy in bursts, another boots slowly: stopped by the kernel, it gives no sign of life.
     const forkedBefore = program.workers.length
     await program.killOneWorker(lost)
@@ -529,9 +528,7 @@ async function retiresTheLarge(): Promise<void> {
     { workers: 2, fresh: true, env: { ...calm, MAX_RSS_MB: String(MAX_RSS_MB) } },
     async (program) => {
       const advice = { read: 'a-worker-that-grows', repeat: program.command }
-      const [large, small] = program.listening
-      if (large === undefined || small === undefined)
-        throw new Error('a program is ready without its workers')
+      const [large, small] = program.atLeast(2)
       const load = keepAsking(program.port, '/slow?ms=400', { clients: 6 })
       await grow(program, small, 100)
       const lostAfter = program.events.at(-1)?.seq ?? 0
@@ -713,8 +710,7 @@ async function areGone(
 check('an unhandled rejection ends its worker, which is replaced', async () => {
   await watched({ fresh: true, workers: 2, env: { ...calm, SHUTDOWN_MS: '1000' } }, async (program) => {
     const read = 'the-contract'
-    const [victim] = program.listening
-    if (victim === undefined) return program.mustBeAlive()
+    const [victim] = program.atLeast(1)
     const lostAfter = program.events.at(-1)?.seq ?? 0
     await reject(program, victim)
     await areGone(program, [victim], 'a worker with an unhandled rejection ends within SHUTDOWN_MS (1000)')
@@ -750,7 +746,7 @@ check('the final exam: a kill, a hang, a leak, a crash and a reload under load',
     const hits: Hit[] = []
     let judged = 0
     for (const fault of order) {
-      const worker = lot.oneOf(program.listening)
+      const worker = lot.oneOf(program.atLeast(1))
       const before = program.listening
       const from = patientNow()
       await inflict(program, fault, worker)

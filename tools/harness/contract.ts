@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import { expect } from './matchers.ts'
 import { describeAnswer, fetchFrom, keptConnection, type Answer, type NoAnswer } from './http.ts'
 import { seconds } from './patience.ts'
-import { Mismatch } from './problems.ts'
+import { Inconclusive, Mismatch } from './problems.ts'
 import type { Program } from './program.ts'
 import { startReference } from './reference.ts'
 
@@ -87,7 +87,9 @@ function comparePages(
   read: string,
 ): void {
   if (page === undefined || wanted === undefined || !wanted.ok)
-    throw new Error('the reference did not answer')
+    throw new Inconclusive(
+      'The program that yours is compared with did not answer: close what else is running and check again.',
+    )
   const repeat = program.commandWith(pathOf(visitor))
   const type = page.headers['content-type'] ?? 'none'
   if (!/^text\/html; ?charset="?utf-8"?$/i.test(type)) {

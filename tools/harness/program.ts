@@ -109,6 +109,23 @@ export class Program implements AsyncDisposable {
     return this.workers.filter((worker) => worker.state === 'listening')
   }
 
+  /** So many workers that listen now, the one that was forked first before the others; a Mismatch where there are fewer. */
+  atLeast(count: 1): readonly [Worker, ...Worker[]]
+  atLeast(count: 2): readonly [Worker, Worker, ...Worker[]]
+  atLeast(count: number): readonly Worker[] {
+    const listening = this.listening.toSorted((a, b) => a.forkedSeq - b.forkedSeq)
+    if (listening.length >= count) return listening
+    this.#refuseToWaitForTheDead()
+    const gone = this.workers.filter(({ state }) => state === 'gone').length
+    throw new Mismatch({
+      expected: `${count === 1 ? 'a worker listens' : `${count} workers listen`}`,
+      got: `${listening.length === 0 ? 'none does' : `${listening.length} does`}: of ${this.workers.length} that were forked ${gone} are gone`,
+      likely: 'workers end by themselves, or stop to listen',
+      read: 'the-contract',
+      repeat: this.command,
+    })
+  }
+
   get ended(): Ending | undefined {
     const ended = this.eventsOf('ended')[0]
     return ended && { code: ended.code, signal: ended.signal }
@@ -277,7 +294,7 @@ export class Program implements AsyncDisposable {
   }
 
   /** SIGKILL to this worker or to the first one that listens; resolves to it. */
-  async killOneWorker(worker: Worker | undefined = this.listening[0]): Promise<LostWorker> {
+  async killOneWorker(worker: Worker = this.atLeast(1)[0]): Promise<LostWorker> {
     return this.#lose(worker, (pid) => this.signal('SIGKILL', pid))
   }
 
@@ -289,13 +306,12 @@ export class Program implements AsyncDisposable {
   }
 
   /** Ends one worker from inside with `process.exit(code)`. */
-  async exitOneWorker(code: number, worker: Worker | undefined = this.listening[0]): Promise<LostWorker> {
+  async exitOneWorker(code: number, worker: Worker = this.atLeast(1)[0]): Promise<LostWorker> {
     return this.#lose(worker, (pid) => this.tell(pid, { do: 'exit', code }))
   }
 
   /** Ends a worker in this way; what comes after is what the program makes of it. */
-  async #lose(worker: Worker | undefined, end: (pid: number) => Promise<unknown>): Promise<LostWorker> {
-    if (worker === undefined) throw new Error('there is no worker to end')
+  async #lose(worker: Worker, end: (pid: number) => Promise<unknown>): Promise<LostWorker> {
     this.harmed = true
     const lostAfter = this.#events.at(-1)?.seq ?? 0
     await end(worker.pid)

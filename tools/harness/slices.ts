@@ -109,7 +109,11 @@ export async function measureSlice(
     const report = await running
     const idleAfter = await program.usage()
     if (name === 'yours') refuseWrongAnswers(program, report)
-    else if (report.failed + report.status > 0) throw new Error(`the reference (${name}) did not answer`)
+    else if (report.failed + report.status > 0) {
+      throw new Inconclusive(
+        `The program that yours is compared with did not answer ${report.failed + report.status} requests under load: this machine has not enough room for both. Close what else is running and check again.`,
+      )
+    }
     const measured = account(report, usedBetween(idleBefore, idleAfter), usedBetween(early, late), late.at)
     // A slice that this machine spoilt says nothing about the program: the readings missed it.
     if (measured !== undefined) return measured
