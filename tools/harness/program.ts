@@ -118,7 +118,7 @@ export class Program implements AsyncDisposable {
     this.#refuseToWaitForTheDead()
     const gone = this.workers.filter(({ state }) => state === 'gone').length
     throw new Mismatch({
-      expected: `${count === 1 ? 'a worker listens' : `${count} workers listen`}`,
+      expected: count === 1 ? 'a worker listens' : `${count} workers listen`,
       got: `${listening.length === 0 ? 'none does' : `${listening.length} does`}: of ${this.workers.length} that were forked ${gone} are gone`,
       likely: 'workers end by themselves, or stop to listen',
       read: 'the-contract',
