@@ -18,7 +18,7 @@ const usage = `npm test                       everything
 npm test -- --only PART        static | unit | texts | commands | endings | places | verdicts
 npm test -- --lesson N         the verdicts of one lesson (may be repeated); with --only texts, its texts;
                                with --only places, its solution on every Node
-npm test -- --whole            all verdicts: every variant, and each mistake from the first check on, so that
+npm test -- --whole            all verdicts: the variants too, and each mistake from the first check on, so that
                                the checks before the one that catches it are seen to let it pass; with --only places,
                                all solutions on every Node
 npm test -- --program WORDS    the verdicts of programs whose path holds these, also under more/
