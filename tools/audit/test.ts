@@ -9,6 +9,7 @@ import { auditCommands } from './command-line.ts'
 import { auditEndings } from './endings.ts'
 import { auditFolders } from './folders.ts'
 import { auditHostile } from './hostile.ts'
+import { auditJunk } from './junk.ts'
 import { auditPlaces } from './places.ts'
 import { auditTexts } from './texts.ts'
 import { Tally } from './tally.ts'
@@ -16,6 +17,7 @@ import { auditVerdicts } from './verdicts.ts'
 
 const usage = `npm test                       everything
 npm test -- --only PART        static | unit | texts | commands | endings | places | verdicts
+                               junk: every check on programs with nonsensical answers, only when it is named
 npm test -- --lesson N         the verdicts of one lesson (may be repeated); with --only texts, its texts;
                                with --only places, its solution on every Node
 npm test -- --whole            all verdicts: the variants too, and each mistake from the first check on, so that
@@ -25,7 +27,7 @@ npm test -- --program WORDS    the verdicts of programs whose path holds these, 
 npm test -- --more             the verdicts of all programs, also of those under more/
 npm test -- --update           pins the messages that are not pinned, or not as they are now`
 
-const parts = ['static', 'unit', 'texts', 'commands', 'endings', 'places', 'verdicts']
+const parts = ['static', 'unit', 'texts', 'commands', 'endings', 'places', 'verdicts', 'junk']
 
 export async function main(args: readonly string[]): Promise<number> {
   const options = read(args)
@@ -47,6 +49,8 @@ export async function main(args: readonly string[]): Promise<number> {
     await auditHostile(tally)
   }
   if (wants('places')) await auditPlaces(tally, { whole, ...(numbers && { numbers }) })
+  // Only when it is asked for: it takes about as long as the verdicts.
+  if (only === 'junk') await auditJunk(tally, numbers)
   if (wants('verdicts'))
     await auditVerdicts(tally, {
       ...(numbers && { numbers }),
