@@ -14,6 +14,7 @@ test.each([
   'NODE_ENV',
   'TSX_TSCONFIG_PATH',
   'npm_config_json',
+  'FORCE_TTY',
   'SHUTDOWN_MS',
 ])('the user’s %s does not reach a program', (name) => {
   vi.stubEnv(name, '1')

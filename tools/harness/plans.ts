@@ -36,7 +36,7 @@ export interface StartOptions {
 
 /** The user's settings that would change what a program does, or what it prints. */
 const NOT_INHERITED =
-  /^(PORT|WORKERS|ADMIN_PORT|ADMIN_TOKEN|SIGNING_KEY|DATA_DIR|REDIS_URL|\w+_MS|MAX_RSS_MB|CRASH_ON_BOOT|NODE_.*|TSX_.*|npm_.*|VITEST.*|EVERY_CORE_.*|FORCE_COLOR|DEBUG|UV_.*|TEST|VITE_.*|MODE|PROD|DEV|SSR|BASE_URL)$/
+  /^(PORT|WORKERS|ADMIN_PORT|ADMIN_TOKEN|SIGNING_KEY|DATA_DIR|REDIS_URL|\w+_MS|MAX_RSS_MB|CRASH_ON_BOOT|NODE_.*|TSX_.*|npm_.*|VITEST.*|EVERY_CORE_.*|FORCE_COLOR|FORCE_TTY|DEBUG|UV_.*|TEST|VITE_.*|MODE|PROD|DEV|SSR|BASE_URL)$/
 
 export function inheritedEnvironment(): Record<string, string> {
   const entries = Object.entries(process.env).filter(
