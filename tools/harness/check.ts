@@ -6,7 +6,7 @@ import { endAll } from './start.ts'
 import { session, slug } from './session.ts'
 import { timelineOf, type Timeline } from './timeline.ts'
 import type { CheckResult, Throughput } from './verdict.ts'
-import { rememberWitness, witnessOf } from './witnesses.ts'
+import { harmToKeeper, rememberWitness, witnessOf } from './witnesses.ts'
 
 declare module 'vitest' {
   interface TaskMeta {
@@ -52,9 +52,10 @@ export function check(name: string, claim: () => Promise<void>): void {
     try {
       await claim()
     } catch (error) {
-      rememberWitness(error)
-      outcome = outcomeOf(error)
-      timeline = timelineTo(error)
+      const told = error instanceof Cancelled ? (harmToKeeper() ?? error) : error
+      rememberWitness(told)
+      outcome = outcomeOf(told)
+      timeline = timelineTo(told)
     }
     if (outcome.verdict !== 'passed' && outcome.verdict !== 'skipped') stopped.add(file)
     const { environment, stack, ...rest } = outcome
@@ -118,6 +119,12 @@ export function holds(
   if (!condition) throw new Mismatch(finding)
 }
 
+const KEEPER_KILLED = {
+  message: 'The process that keeps the programs under check was killed, or stopped.',
+  advice:
+    'Look whether the program, or a command that it runs, sends a signal to the parent of its first process. A system that is short of memory kills processes, too.',
+}
+
 type Outcome = Omit<CheckResult, 'name' | 'durationMs'> & {
   readonly environment?: { readonly message: string; readonly advice: string }
   readonly stack?: string
@@ -141,7 +148,10 @@ function outcomeOf(error: unknown): Outcome {
     const { message, advice } = error
     return { verdict: 'broken', note: message, environment: { message, advice } }
   }
-  if (error instanceof Cancelled) return { verdict: 'broken', note: 'cancelled' }
+  // A grading that was cancelled has no result, so that nobody reads this of one.
+  if (error instanceof Cancelled) {
+    return { verdict: 'broken', note: KEEPER_KILLED.message, environment: KEEPER_KILLED }
+  }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
   return { verdict: 'broken', note: text.split('\n')[0] ?? '', stack: text }
 }

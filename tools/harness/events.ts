@@ -35,6 +35,8 @@ export type ProgramEvent =
       readonly limit: 'processes' | 'memory' | 'output'
       readonly value: number
     })
+  /** This process is about to send such a signal to its keeper, which will be heard of no more. */
+  | (Observed & { readonly type: 'keeper-harmed'; readonly signal: string })
   /** A process has loaded its observer, or its connection has gone. */
   | (Observed & { readonly type: 'hello'; readonly ppid: number; readonly worker: number | null })
   | (Observed & { readonly type: 'gone' })

@@ -103,16 +103,19 @@ class WarmGrader implements Grader {
     const startedAt = new Date()
     const started = performance.now()
     const lessons: LessonResult[] = []
-    await using keeper = this.#spare ?? startKeeper()
+    const care = { keeper: this.#spare ?? startKeeper() }
     this.#spare = undefined
+    await using _keeper = { [Symbol.asyncDispose]: () => care.keeper[Symbol.asyncDispose]() }
     const [first] = subjects
-    if (first !== undefined) keeper.startAhead(planFor(this.#root, first.file))
+    if (first !== undefined) care.keeper.startAhead(planFor(this.#root, first.file))
     const vitest = await (this.#vitest ??= loadVitest(this.#root, this.#reporter))
-    await using _ = cancelling(signal, vitest, keeper)
+    await using _ = cancelling(signal, vitest, () => care.keeper)
     for (const subject of subjects) {
       refuse(signal)
-      if (subject !== first) keeper.startAhead(planFor(this.#root, subject.file))
-      lessons.push(await this.#gradeOne(vitest, keeper, subject, onEvent, signal))
+      // The program of the lesson before may have killed it.
+      if (care.keeper.over) care.keeper = startKeeper()
+      if (subject !== first) care.keeper.startAhead(planFor(this.#root, subject.file))
+      lessons.push(await this.#gradeOne(vitest, care.keeper, subject, onEvent, signal))
     }
     return summary(this.#root, lessons, startedAt, performance.now() - started)
   }
@@ -171,10 +174,14 @@ function refuse(signal: AbortSignal | undefined): void {
 }
 
 /** Ends a grading from outside: the programs die with their keeper, and every wait on them with it. */
-function cancelling(signal: AbortSignal | undefined, vitest: Vitest, keeper: OwnKeeper): AsyncDisposable {
+function cancelling(
+  signal: AbortSignal | undefined,
+  vitest: Vitest,
+  keeper: () => OwnKeeper,
+): AsyncDisposable {
   const cancel = (): void => {
     void vitest.cancelCurrentRun('keyboard-input')
-    void keeper[Symbol.asyncDispose]()
+    void keeper()[Symbol.asyncDispose]()
   }
   signal?.addEventListener('abort', cancel, { once: true })
   return {

@@ -117,6 +117,17 @@ describe('no answer', () => {
   })
 })
 
+test('an answer without end is cut, and is no answer', async () => {
+  await using server = await http((_request, response) => {
+    const more = (): void => {
+      while (!response.destroyed && response.write('x'.repeat(1024 ** 2)));
+    }
+    response.on('drain', more)
+    more()
+  })
+  expect(await fetchFrom(server.port, '/')).toMatchObject({ ok: false, code: 'endless', head: 200 })
+})
+
 describe('connections', () => {
   test('are new for every request', async () => {
     await using server = await http((_request, response) => response.end())
@@ -156,7 +167,17 @@ test.each([
   [answered(''), '200'],
   [answered('x'.repeat(200)), `200 ${'x'.repeat(160)}…`],
   [{ ok: false, code: 'timeout', ms: 1 } as const, 'no answer in time'],
-  [{ ok: false, code: 'HPE_INVALID', ms: 1 } as const, 'no answer (HPE_INVALID)'],
+  [{ ok: false, code: 'timeout', ms: 1, head: 200 } as const, 'an answer that began and did not end in time'],
+  [{ ok: false, code: 'HPE_INVALID', ms: 1 } as const, 'an answer that is no HTTP (HPE_INVALID)'],
+  [
+    { ok: false, code: 'HPE_HEADER_OVERFLOW', ms: 1 } as const,
+    'a head of more than 16 KiB (HPE_HEADER_OVERFLOW)',
+  ],
+  [
+    { ok: false, code: 'HPE_CLOSED_CONNECTION', ms: 1 } as const,
+    'an answer longer than its content-length (HPE_CLOSED_CONNECTION)',
+  ],
+  [{ ok: false, code: 'EPIPE', ms: 1 } as const, 'no answer (EPIPE)'],
   [
     { ok: false, code: 'ECONNREFUSED', ms: 1 } as const,
     'no connection (ECONNREFUSED: nothing listens there)',

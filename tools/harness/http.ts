@@ -40,7 +40,7 @@ export interface Answer {
   readonly ms: number
 }
 
-/** No answer: `ECONNREFUSED`, `ECONNRESET`, `timeout`, … */
+/** No answer: `ECONNREFUSED`, `ECONNRESET`, `timeout`, `endless` (more than `LARGEST_BODY`), … */
 export interface NoAnswer {
   readonly ok: false
   readonly code: string
@@ -48,6 +48,9 @@ export interface NoAnswer {
   /** The status, where the head had come before the end. */
   readonly head?: number
 }
+
+/** A page of these lessons has some 100 KB. More than this is not kept. */
+export const LARGEST_BODY = 16 * 1024 ** 2
 
 /** Sends one request. Never rejects. */
 export function fetchFrom(
@@ -60,19 +63,27 @@ export function fetchFrom(
   return new Promise((resolve) => {
     const request = httpRequest({ host: '127.0.0.1', port, path, method, headers, agent: agent ?? false })
     let over = false
+    let head: number | undefined
     const finish = (result: Answer | NoAnswer): void => {
       over = true
       resolve(result)
     }
-    const fail = (code: string): void => finish({ ok: false, code, ms: patientNow() - start })
+    const fail = (code: string): void =>
+      finish({ ok: false, code, ms: patientNow() - start, ...(head !== undefined && { head }) })
     request.on('error', (error: NodeJS.ErrnoException) => fail(error.code ?? error.message))
     request.on('response', (response) => {
       const chunks: Buffer[] = []
-      const head = response.statusCode ?? 0
-      response.on('data', (chunk: Buffer) => chunks.push(chunk))
-      response.on('error', ({ code, message }: NodeJS.ErrnoException) => {
-        finish({ ok: false, code: code ?? message, ms: patientNow() - start, head })
+      let bytes = 0
+      head = response.statusCode ?? 0
+      response.on('data', (chunk: Buffer) => {
+        chunks.push(chunk)
+        bytes += chunk.length
+        if (bytes <= LARGEST_BODY) return
+        fail('endless')
+        chunks.splice(0)
+        request.destroy()
       })
+      response.on('error', ({ code, message }: NodeJS.ErrnoException) => fail(code ?? message))
       response.on('end', () => {
         finish({
           ok: true,
@@ -119,19 +130,25 @@ export function jsonOf(answer: Answer): Readonly<Record<string, unknown>> | unde
 
 /** An answer in a few words, for messages. */
 export function describeAnswer(answer: Answer | NoAnswer): string {
-  if (!answer.ok) return describeFailure(answer.code)
+  if (!answer.ok) return describeFailure(answer)
   const text = answer.text.length > 160 ? `${answer.text.slice(0, 160)}…` : answer.text
   return `${answer.status} ${text.replaceAll(/\s+/g, ' ').trim()}`.trim()
 }
 
-function describeFailure(code: string): string {
+/** Why no answer came, or none that was whole. */
+export function describeFailure({ code, head }: Pick<NoAnswer, 'code' | 'head'>): string {
+  if (code === 'HPE_HEADER_OVERFLOW') return `a head of more than 16 KiB (${code})`
+  if (code === 'HPE_CLOSED_CONNECTION') return `an answer longer than its content-length (${code})`
+  if (code.startsWith('HPE_')) return `an answer that is no HTTP (${code})`
   switch (code) {
     case 'ECONNREFUSED':
       return 'no connection (ECONNREFUSED: nothing listens there)'
     case 'ECONNRESET':
       return 'a connection cut before the answer was whole (ECONNRESET)'
     case 'timeout':
-      return 'no answer in time'
+      return head === undefined ? 'no answer in time' : 'an answer that began and did not end in time'
+    case 'endless':
+      return `an answer without end: more than ${LARGEST_BODY / 1024 ** 2} MiB`
     default:
       return `no answer (${code})`
   }

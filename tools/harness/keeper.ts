@@ -5,6 +5,7 @@ import { connect, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { ProgramEvent } from './events.ts'
+import { seconds, until } from './patience.ts'
 import { Cancelled, EnvironmentProblem } from './problems.ts'
 import type { Plan } from './processes/kept-program.mjs'
 import { killRun } from './processes/process-table.mjs'
@@ -22,9 +23,16 @@ export interface KeeperAddress {
 /** A keeper of this process's own: it ends, with all that it keeps, when this process does or on disposal. */
 export interface OwnKeeper extends AsyncDisposable {
   readonly address: Promise<KeeperAddress>
+  /** Whether its process has ended. */
+  readonly over: boolean
   /** Starts a program before anybody asks for it. */
   startAhead(plan: Plan): void
 }
+
+/** It gives the programs 5 s to die. */
+const TIME_TO_LEAVE = seconds(15)
+/** Longer than the longest request takes: the end of a program that would not go. */
+const TIME_TO_REPLY = seconds(30)
 
 /** Starts a keeper: some 50 ms until it listens. */
 export function startKeeper(): OwnKeeper {
@@ -60,13 +68,22 @@ export function startKeeper(): OwnKeeper {
   )
   return {
     address,
+    get over() {
+      return child.exitCode !== null || child.signalCode !== null
+    },
     startAhead(plan) {
+      // A program of the lesson before may have stopped it.
+      child.kill('SIGCONT')
       child.stdin.write(`${JSON.stringify({ do: 'start', plan: { ...plan, ahead: true } })}\n`)
     },
     async [Symbol.asyncDispose]() {
       child.ref()
+      // One that a program has stopped goes on, and hears that this is its end.
+      child.kill('SIGCONT')
       child.stdin.end()
+      const late = setTimeout(() => child.kill('SIGKILL'), TIME_TO_LEAVE)
       await gone
+      clearTimeout(late)
     },
   }
 }
@@ -79,6 +96,9 @@ export class Keeper implements Disposable {
   readonly #pending = new Map<number, { resolve(reply: unknown): void; reject(error: Error): void }>()
   readonly #listeners = new Map<string, Set<Listener>>()
   #nextId = 0
+  /** How many lines have come from it. */
+  #heard = 0
+  #watched = false
 
   private constructor(socket: Socket) {
     this.#socket = socket
@@ -115,6 +135,21 @@ export class Keeper implements Disposable {
       if (this.#socket.destroyed) return reject(new Cancelled('the keeper has gone'))
       this.#pending.set(id, { resolve: (reply) => resolve(reply as Reply), reject })
       this.#socket.write(`${JSON.stringify({ id, ...request })}\n`)
+      this.#giveUpSilence()
+    })
+  }
+
+  /** A keeper that is stopped answers nothing, and its connection stays: after some time it counts as gone. */
+  #giveUpSilence(): void {
+    if (this.#watched) return
+    this.#watched = true
+    const heard = this.#heard
+    void until(() => (this.#pending.size === 0 || this.#heard !== heard ? true : undefined), {
+      within: TIME_TO_REPLY,
+    }).then((found) => {
+      this.#watched = false
+      if (found === undefined) this.#socket.destroy()
+      else if (this.#pending.size > 0) this.#giveUpSilence()
     })
   }
 
@@ -130,6 +165,7 @@ export class Keeper implements Disposable {
   }
 
   #hear(line: string): void {
+    this.#heard += 1
     const message = JSON.parse(line) as { reply?: number; error?: string; key?: string }
     if (message.reply === undefined) {
       for (const listener of this.#listeners.get(message.key ?? '') ?? []) listener(message as ProgramEvent)

@@ -1,6 +1,6 @@
 /** Meets every worker of a program. */
 
-import type { Answer } from './http.ts'
+import { describeFailure, type Answer, type NoAnswer } from './http.ts'
 import { pause, seconds } from './patience.ts'
 import { Mismatch } from './problems.ts'
 import type { Program } from './program.ts'
@@ -22,12 +22,15 @@ export async function meetEveryWorker(
   const wanted = program.listening.map((worker) => worker.pid)
   const { within = seconds(10), likely, read, headers = {} } = advice
   const answers: Answer[] = []
+  let failed: NoAnswer | undefined
   let over = false
   const ask = async (url: string, keep: boolean): Promise<void> => {
     while (!over) {
       const answer = await program.fetch(url, keep ? { headers } : {})
       if (answer.ok && keep) answers.push(answer)
-      if (!answer.ok) await pause(20)
+      if (answer.ok) continue
+      failed = answer
+      await pause(20)
     }
   }
   const clients = wanted.flatMap(() => [
@@ -49,7 +52,9 @@ export async function meetEveryWorker(
     expected: `each of the ${wanted.length} workers answers ${path} under load, within ${within / 1000} s`,
     got: unseen
       ? 'answers came from a process that the checker cannot see into'
-      : `${met().length} of them did; the answers came from ${describeServers(answers)}`,
+      : answers.length === 0 && failed !== undefined
+        ? `nobody did: ${describeFailure(failed)}`
+        : `${met().length} of them did; the answers came from ${describeServers(answers)}`,
     likely: unseen
       ? 'workers have to inherit NODE_OPTIONS, through which the checker looks into them'
       : likely,

@@ -2,7 +2,14 @@
 
 import { Deeds, followRequests, unfollowRequests } from './deeds.ts'
 import type { EventOf, ProgramEvent } from './events.ts'
-import { fetchFrom, jsonOf, type Answer, type NoAnswer, type RequestOptions } from './http.ts'
+import {
+  describeFailure,
+  fetchFrom,
+  jsonOf,
+  type Answer,
+  type NoAnswer,
+  type RequestOptions,
+} from './http.ts'
 import type { Keeper } from './keeper.ts'
 import { patientNow, until } from './patience.ts'
 import type { StartOptions } from './plans.ts'
@@ -22,6 +29,13 @@ export interface Identity {
   readonly options: StartOptions
   /** A shell command that starts it again. */
   readonly command: string
+}
+
+export interface ProcessEntry {
+  readonly pid: number
+  readonly command: string
+  /** The letter that `ps` shows: `T` for one that is stopped. */
+  readonly state: string
 }
 
 export interface Ending {
@@ -191,10 +205,10 @@ export class Program implements AsyncDisposable {
   }
 
   #withoutAnswer(answer: NoAnswer): string {
-    if (answer.code === 'timeout') return 'no answer in time: the request hangs'
+    if (answer.code === 'timeout' && answer.head === undefined) return 'no answer in time: the request hangs'
     if (answer.code === 'ECONNRESET') return 'the connection was cut before an answer came'
     if (answer.code === 'ECONNREFUSED') return 'nothing listens on PORT any more'
-    return `no answer (${answer.code})`
+    return describeFailure(answer)
   }
 
   commandWith(path: string, method = 'GET', port = '8000'): string {
@@ -281,10 +295,26 @@ export class Program implements AsyncDisposable {
   }
 
   #refuseExcess(): void {
+    this.refuseHarmToKeeper()
     if (this.#keeper.gone) throw new Cancelled('the keeper has gone')
     const limit = this.eventsOf('limit')[0]
     if (limit === undefined) return
     throw new Mismatch({ ...excess[limit.limit](limit.value), read: 'the-contract', repeat: this.command })
+  }
+
+  /** Throws a Mismatch where it has killed or stopped the process that keeps it, of which then nothing is heard. */
+  refuseHarmToKeeper(): void {
+    const harm = this.eventsOf('keeper-harmed')[0]
+    if (harm === undefined) return
+    // It would answer no more, and nobody has to wait for that.
+    this.#keeper[Symbol.dispose]()
+    throw new Mismatch({
+      expected: 'the program leaves the processes alone that it did not start',
+      got: `it sent ${harm.signal} to the process that started it`,
+      likely: 'process.ppid names the parent: of a worker the primary, of the primary whoever started it',
+      read: 'the-contract',
+      repeat: this.command,
+    })
   }
 
   signal(signal: NodeJS.Signals, pid: number | 'group' = this.pid): Promise<unknown> {
@@ -402,20 +432,25 @@ export class Program implements AsyncDisposable {
   }
 
   /** The live processes of the program, from the process table. */
-  async processes(): Promise<readonly { readonly pid: number; readonly command: string }[]> {
-    const reply = await this.#keeper.request<{
-      processes: readonly { readonly pid: number; readonly command: string }[]
-    }>({
-      do: 'processes',
-      key: this.identity.key,
-    })
+  async processes(): Promise<readonly ProcessEntry[]> {
+    const request = { do: 'processes', key: this.identity.key }
+    const reply = await this.#keeper.request<{ processes: readonly ProcessEntry[] }>(request)
     return reply.processes
   }
 
-  /** Kills every process of it. */
+  /** Whether the event loop of this process turns: it answers within half a second. */
+  async answers(pid = this.pid): Promise<boolean> {
+    const { processes } = await this.#keeper.request<{
+      processes: readonly { readonly pid: number; readonly types?: readonly string[] }[]
+    }>({ do: 'resources', key: this.identity.key })
+    return processes.some((one) => one.pid === pid && one.types !== undefined)
+  }
+
+  /** Kills every process of it. Without a keeper there is none left that can be asked to: it goes with it. */
   async end(): Promise<void> {
     this.#stopListening()
     unfollowRequests(this.deeds)
+    if (this.#keeper.gone) return
     await this.#keeper.request({ do: 'end', key: this.identity.key })
   }
 

@@ -56,8 +56,10 @@ export function fileUnderCheck(): string {
 let connected: { readonly address: KeeperAddress; readonly keeper: Promise<Keeper> } | undefined
 
 /** The keeper of this run; a run has one, and a warm runner sees several runs. */
-export function keeper(): Promise<Keeper> {
+export async function keeper(): Promise<Keeper> {
   const { keeper: address } = session()
   if (connected?.address.token !== address.token) connected = { address, keeper: Keeper.connect(address) }
+  // One that a program had stopped has been given up, and may go on.
+  if ((await connected.keeper).gone) connected = { address, keeper: Keeper.connect(address) }
   return connected.keeper
 }

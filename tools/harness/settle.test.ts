@@ -146,7 +146,7 @@ test('a program that does nothing, blocks or starts something else is told what 
   ])
   expect(findings.map((finding) => finding?.got)).toEqual([
     'nothing listens',
-    'no worker was forked with cluster.fork()',
+    'no worker was forked with cluster.fork(): the event loop of its first process is blocked',
     'no worker was forked with cluster.fork(), though other processes were started',
   ])
 })

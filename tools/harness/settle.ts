@@ -2,7 +2,8 @@
 
 import { patientNow, seconds } from './patience.ts'
 import type { Program } from './program.ts'
-import { Mismatch } from './problems.ts'
+import { heldStill } from './held-still.ts'
+import { Mismatch, type Finding } from './problems.ts'
 
 /** The contract's time to listen. */
 const TIME_TO_LISTEN = seconds(10)
@@ -42,8 +43,28 @@ export async function settle(program: Program, workers: number): Promise<void> {
     return undefined
   }
   const found = await program.until(look, { within: TIME_TO_LISTEN })
-  if (found === 'ready') return
-  throw new Mismatch({ ...finding(program, workers), repeat: program.command })
+  if (found === 'ready') return expectLoopback(program)
+  throw new Mismatch({ ...(await finding(program, workers)), repeat: program.command })
+}
+
+/** Where a listen is answered on 127.0.0.1, whatever this machine has. */
+const ON_LOOPBACK = ['0.0.0.0', '::', '127.0.0.1', '::ffff:127.0.0.1']
+
+/** Whoever listens on PORT may do so on another address than the one that is asked. */
+async function expectLoopback(program: Program): Promise<void> {
+  const addresses = [...program.eventsOf('listening'), ...program.eventsOf('server-listening')].flatMap(
+    ({ port, address }) => (port === program.port && typeof address === 'string' ? [address] : []),
+  )
+  if (addresses.length === 0 || addresses.some((address) => ON_LOOPBACK.includes(address))) return
+  const answer = await program.fetch('/')
+  if (answer.ok || answer.code !== 'ECONNREFUSED') return
+  throw new Mismatch({
+    expected: 'the program listens so that 127.0.0.1 answers on the port that PORT names',
+    got: `it listens on ${[...new Set(addresses)].join(' and ')} only`,
+    likely: 'listen() is given a host: without one, every address answers',
+    read: 'the-contract',
+    repeat: program.command,
+  })
 }
 
 function listeningOnPort(program: Program, workers: number): boolean {
@@ -64,13 +85,17 @@ function servesItself(program: Program): boolean {
 function portsBeside(program: Program): readonly number[] {
   const astray = program.listening.filter(({ ports }) => !ports.includes(program.port))
   const all = program.eventsOf('server-listening').flatMap((event) => event.port ?? [])
-  const ports = astray.length > 0 ? astray.flatMap((worker) => worker.ports) : all
+  // Of a Unix socket the primary is told port -1.
+  const ports = (astray.length > 0 ? astray.flatMap((worker) => worker.ports) : all).filter(
+    (port) => port > 0,
+  )
   if (ports.includes(program.port)) return []
   return [...new Set(ports)].filter((port) => port !== program.identity.adminPort)
 }
 
-function finding(program: Program, workers: number) {
+async function finding(program: Program, workers: number): Promise<Omit<Finding, 'repeat'>> {
   const elsewhere = portsBeside(program)
+  const paths = program.eventsOf('server-listening').flatMap((event) => event.path ?? [])
   const expected =
     workers === 0
       ? 'the program listens on the port that PORT names, within 10 s'
@@ -84,6 +109,14 @@ function finding(program: Program, workers: number) {
       read,
     }
   }
+  if (paths.length > 0 && !program.eventsOf('server-listening').some(({ port }) => port === program.port)) {
+    return {
+      expected,
+      got: `it listens on the Unix socket ${paths[0]}; PORT was ${program.port}`,
+      likely: 'listen() is given a path, or PORT is not read as a number',
+      read,
+    }
+  }
   if (workers > 0 && program.workers.length === 0 && servesItself(program)) {
     return {
       expected,
@@ -94,22 +127,43 @@ function finding(program: Program, workers: number) {
   }
   const forked = program.workers.length
   const now = program.listening.length
+  const held = await heldStill(program)
   if (forked === 0) {
     const started = program.eventsOf('hello').length > 1 ? ', though other processes were started' : ''
     return {
       expected,
-      got: workers === 0 ? 'nothing listens' : `no worker was forked with cluster.fork()${started}`,
-      likely: 'the program waits for something else before it begins, or its event loop is blocked',
+      got: told(
+        workers === 0 ? 'nothing listens' : `no worker was forked with cluster.fork()${started}`,
+        held,
+      ),
+      likely:
+        held?.likely ?? 'the program waits for something else before it begins, or its event loop is blocked',
       read,
     }
   }
   return {
     expected,
-    got: `${forked} ${forked === 1 ? 'worker was' : 'workers were'} forked, and ${now} listened on PORT`,
+    got: told(
+      `${forked} ${forked === 1 ? 'worker was' : 'workers were'} forked, and ${now} listened on PORT${closings(program)}`,
+      held,
+    ),
     likely:
-      now === forked
-        ? 'the number of workers is not the one that the contract names'
-        : 'a worker does not reach its listen(): look at what it does before, and at its error output',
+      held !== undefined
+        ? held.likely
+        : now === forked
+          ? 'the number of workers is not the one that the contract names'
+          : 'a worker does not reach its listen(): look at what it does before, and at its error output',
     read,
   }
+}
+
+/** `, and 2 of their servers were closed again`, where it is so. */
+function closings(program: Program): string {
+  const closed = program.eventsOf('server-closing').filter(({ pid }) => pid !== program.pid).length
+  if (closed === 0) return ''
+  return closed === 1 ? ', and one closed its server again' : `, and ${closed} servers were closed again`
+}
+
+function told(got: string, held: { readonly got: string } | undefined): string {
+  return held === undefined ? got : `${got}: ${held.got}`
 }

@@ -23,6 +23,18 @@ export function forgetWitnesses(): void {
   touched = []
 }
 
+/** What one of them has done to the keeper, if that is why nothing can be asked any more. */
+export function harmToKeeper(): unknown {
+  for (const program of touched) {
+    try {
+      program.refuseHarmToKeeper()
+    } catch (error) {
+      return error
+    }
+  }
+  return undefined
+}
+
 /** To be called as soon as the claim has failed: other claims may go on beside it. */
 export function rememberWitness(error: unknown): void {
   if (!(error instanceof Mismatch) || remembered.has(error)) return

@@ -12,7 +12,7 @@ import net from 'node:net'
 import { performance } from 'node:perf_hooks'
 import { createInterface } from 'node:readline'
 import { Folders } from './folders.mjs'
-import { KeptProgram } from './kept-program.mjs'
+import { isProcess, KeptProgram } from './kept-program.mjs'
 import { freePort } from './ports.mjs'
 import { processesOfRun } from './process-table.mjs'
 
@@ -21,6 +21,8 @@ const PROCESS_LIMIT = 128
 /** A worker of these lessons needs some 100 MB. */
 const MEMORY_LIMIT_BYTES = 1024 ** 3
 const SCAN_EVERY_MS = 300
+/** Who says hello needs a line of some 200 bytes for it. */
+const LONGEST_HELLO_BYTES = 65_536
 
 const run = randomBytes(6).toString('hex')
 const token = randomBytes(12).toString('hex')
@@ -54,6 +56,12 @@ function welcome(socket) {
   let observed
   let trusted = false
   let pid = 0
+  let bytes = 0
+  // A program may send what it likes here, also a line without end.
+  socket.on('data', (chunk) => {
+    bytes += chunk.length
+    if (!trusted && bytes > LONGEST_HELLO_BYTES) socket.destroy()
+  })
   const lines = createInterface({ input: socket })
   lines.on('error', () => {})
   lines.on('line', (line) => {
@@ -64,7 +72,7 @@ function welcome(socket) {
       trusted = true
       if (message.type === 'harness') return void harnesses.add(socket)
       observed = programs.get(String(message.run).split('/')[1] ?? '')
-      if (observed === undefined) return void socket.destroy()
+      if (observed === undefined || !isProcess(message.pid)) return void socket.destroy()
       pid = message.pid
       const { token: _, ...hello } = message
       observed.welcome(pid, socket, hello)
@@ -80,10 +88,11 @@ function welcome(socket) {
   })
 }
 
-/** @param {string} line */
+/** An object; undefined for any other line. @param {string} line */
 function parse(line) {
   try {
-    return JSON.parse(line)
+    const message = JSON.parse(line)
+    return typeof message === 'object' && message !== null ? message : undefined
   } catch {
     return undefined
   }

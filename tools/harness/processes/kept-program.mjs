@@ -25,6 +25,11 @@ const OUTPUT_LIMIT_BYTES = 32 * 1024 ** 2
 /** How many lines of it are kept. What the observers saw is all kept. */
 const LINES_KEPT = 4_000
 
+/** Whether it names one process: to a signal, 0 and numbers below are whole groups. @param {unknown} pid */
+export function isProcess(pid) {
+  return Number.isSafeInteger(pid) && Number(pid) > 1
+}
+
 export class KeptProgram {
   over = false
   /** @type {Map<number, import('node:net').Socket>} */
@@ -168,10 +173,11 @@ export class KeptProgram {
 
   /** @param {number | 'group'} pid @param {NodeJS.Signals} signal */
   signal(pid, signal) {
-    const target = pid === 'group' ? -(this.pid ?? 0) : pid
-    if (target === 0) return false
+    const target = pid === 'group' ? this.pid : pid
+    // Pids of workers are what a program's own processes have told.
+    if (!isProcess(target)) return false
     try {
-      return process.kill(target, signal)
+      return process.kill(pid === 'group' ? -Number(target) : Number(target), signal)
     } catch {
       return false
     }

@@ -56,6 +56,7 @@ if (isMainThread && run !== '' && keeper !== '') {
   watchServers(report)
   stampAnswers()
   followChildren()
+  watchKeeper(report)
   applyOptions(report)
   await loadTsxWithItsCacheInside()
 }
@@ -88,6 +89,24 @@ async function connect() {
 /** The keeper has gone, and with it whoever could end this process: nothing of a run may outlive it. */
 function dieWithKeeper() {
   process.kill(process.pid, 'SIGKILL')
+}
+
+/**
+ * A signal with which the first process would end or stop its keeper: it is told before it takes effect, since nobody
+ * else could tell. The others the keeper takes no notice of. @param {Report} report
+ */
+function watchKeeper(report) {
+  if (cluster.isWorker) return
+  const parent = process.ppid
+  const { kill } = process
+  process.kill = function (pid, signal) {
+    if (pid === parent && ['SIGKILL', 'SIGSTOP', 9, 19].includes(signal ?? 'SIGTERM')) {
+      report('keeper-harmed', { signal: typeof signal === 'string' ? signal : `signal ${signal}` })
+      // Until it has reached the harness.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
+    }
+    return Reflect.apply(kill, process, [pid, signal])
+  }
 }
 
 /** A non-blocking socket may be full for a moment. @param {number} fd @param {Buffer} bytes */

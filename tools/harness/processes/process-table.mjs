@@ -6,7 +6,10 @@ import { cpus } from 'node:os'
 
 export const hasProc = existsSync('/proc/self/environ') && process.env.EVERY_CORE_NO_PROC !== '1'
 
-/** @typedef {{ pid: number, rssBytes: number, command: string }} Entry `command`: the path of what runs, or more of its command line */
+/**
+ * @typedef {{ pid: number, rssBytes: number, command: string, state: string }} Entry
+ * `command`: the path of what runs, or more of its command line; `state`: the letter that `ps` shows, `T` for stopped
+ */
 
 /** A process keeps the environment it was started with, so what was not ours once is never ours. @type {Set<number>} */
 let strangers = new Set()
@@ -33,8 +36,9 @@ function fromProc(tag) {
     }
     const environment = read(`/proc/${pid}/environ`)
     if (environment === undefined) continue
-    if (environment.includes(needle)) found.push({ pid, rssBytes: rssOf(pid), command: commandOf(pid) })
-    else if (!environment.includes(run) && environment !== '') seen.add(pid)
+    if (environment.includes(needle)) {
+      found.push({ pid, rssBytes: rssOf(pid), command: commandOf(pid), state: stateOf(pid) })
+    } else if (!environment.includes(run) && environment !== '') seen.add(pid)
   }
   strangers = seen
   return found
@@ -43,6 +47,11 @@ function fromProc(tag) {
 /** @param {number} pid */
 function commandOf(pid) {
   return read(`/proc/${pid}/cmdline`)?.split('\0')[0] ?? ''
+}
+
+/** proc(5): the third field, after a name in parentheses that may hold any character. @param {number} pid */
+function stateOf(pid) {
+  return /\) (\S)[^)]*$/.exec(read(`/proc/${pid}/stat`) ?? '')?.[1] ?? ''
 }
 
 /** @param {number} pid */
@@ -72,7 +81,7 @@ const withEnvironment = process.platform === 'darwin' ? ['-AEww'] : ['axeww']
 function fromPs(tag) {
   let text = ''
   try {
-    text = execFileSync('ps', [...withEnvironment, '-o', 'pid=,rss=,command='], {
+    text = execFileSync('ps', [...withEnvironment, '-o', 'pid=,rss=,state=,command='], {
       encoding: 'utf8',
       maxBuffer: 64 * 1024 ** 2,
     })
@@ -83,7 +92,12 @@ function fromPs(tag) {
     .split('\n')
     .filter((line) => new RegExp(`EVERY_CORE_RUN=${tag}(\\s|$)`).test(line))
     .map((line) => line.trim().split(/\s+/))
-    .map(([pid, rss, command = '']) => ({ pid: Number(pid), rssBytes: Number(rss) * 1024, command }))
+    .map(([pid, rss, state = '', command = '']) => ({
+      pid: Number(pid),
+      rssBytes: Number(rss) * 1024,
+      command,
+      state: state.slice(0, 1),
+    }))
 }
 
 /** @param {string} path */
