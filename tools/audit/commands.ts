@@ -5,6 +5,7 @@ import { projectRoot } from '../catalog.ts'
 
 export interface Ran {
   readonly code: number | null
+  readonly signal: string | null
   /** Standard output, then standard error. */
   readonly output: string
   readonly stdout: string
@@ -23,6 +24,6 @@ export async function run(
     nothrow: true,
     quiet: true,
   })
-  const { exitCode, stdout, stderr } = await quietly`${[command, ...args]}`
-  return { code: exitCode, stdout, output: stdout + stderr }
+  const { exitCode, signal, stdout, stderr } = await quietly`${[command, ...args]}`
+  return { code: exitCode, signal, stdout, output: stdout + stderr }
 }

@@ -1,35 +1,182 @@
-/** Programs that mean no good: each is a failed check with a message that names what it did, and leaves nothing. */
+/**
+ * Programs that mean no good. Each gets the verdict that it deserves, in bounded time and with a message that names
+ * what it did, and leaves nothing. A few are right programs with odd manners.
+ */
 
-import { readFileSync, readdirSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { inProject, lessons, projectRoot } from '../catalog.ts'
-import { openGrader } from '../harness/grading.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { lessons, projectRoot, type Lesson } from '../catalog.ts'
+import { EnvironmentProblem } from '../harness/problems.ts'
+import { openGrader, type Grader } from '../harness/grading.ts'
+import type { LessonResult } from '../harness/verdict.ts'
+import { run } from './commands.ts'
+import { inFolder } from './copies.ts'
 import { mark, survivors } from './survivors.ts'
 import type { Tally } from './tally.ts'
 
 const folder = join(projectRoot, 'tools', 'audit', 'hostile')
+const cli = join(projectRoot, 'tools', 'start.mjs')
 
-/** Grades each of them as a program of lesson 2. */
-export async function auditHostile(tally: Tally): Promise<void> {
-  const lesson = lessons().find(({ number }) => number === 2)
-  if (lesson === undefined) return
-  const { number, slug, check } = lesson
+/** No grading of such a program may take longer. Milliseconds. */
+const BOUND = 60_000
+/** How long all of it has to be gone after the end. Milliseconds. */
+const GRACE = 2_000
+
+export interface HostileOptions {
+  /** Also those that take long: with them it is some five minutes. */
+  readonly whole?: boolean
+  /** Only programs whose name holds this. */
+  readonly filter?: string
+}
+
+/** What is said of a program in its first lines. */
+interface Hostile {
+  readonly name: string
+  readonly lesson: Lesson
+  /** The one check that grades it; all unless told. */
+  readonly only?: string
+  readonly wants: 'failed' | 'passed' | 'broken' | 'ends'
+  /** Words of the message, one of them; of a command that ends, how. */
+  readonly words: readonly string[]
+  /** A file in the temporary folder or in `.workshop/` that nobody can know of. */
+  readonly leaves: string | undefined
+}
+
+/** Grades each of them, the copy of a file in a folder of its own: some lay hands on their file. */
+export async function auditHostile(tally: Tally, { whole = false, filter = '' }: HostileOptions = {}) {
   const ours = mark()
-  process.env[ours.name] = ours.value
+  // No path of a Unix socket may be longer than 107 bytes: it is not under `.workshop/`.
+  const temporary = mkdtempSync(join(tmpdir(), 'hostile-'))
+  using _removed = { [Symbol.dispose]: () => rmSync(temporary, { recursive: true, force: true }) }
+  // Set before the runner starts its thread, which has an environment of its own.
+  using _set = environment({ [ours.name]: ours.value, TMPDIR: temporary })
   await using grader = await openGrader({ root: projectRoot })
   for (const name of readdirSync(folder).sort()) {
-    const file = join(folder, name)
+    const text = readFileSync(join(folder, name), 'utf8')
+    if (!name.includes(filter) || (!whole && /^\/\/ whole$/m.test(text))) continue
     const started = performance.now()
-    const { lessons: graded } = await grader.grade([{ number, slug, check, file }])
-    const failed = graded[0]?.checks.find((one) => one.verdict === 'failed')
-    const wanted = (/^\/\/ says: (.+)$/m.exec(readFileSync(file, 'utf8'))?.[1] ?? '(missing)').split(' | ')
-    const said = `${failed?.expected} ${failed?.got}`
+    const hostile = read(name, text)
+    const problem = await inFolder('hostile-', (place) => problemWith(grader, hostile, { place, temporary }))
+    const left = await survivors(ours, { within: GRACE })
+    tally.add(`hostile  tools/audit/hostile/${name}`, problem ?? left, performance.now() - started)
+  }
+}
+
+function read(name: string, text: string): Hostile {
+  const line = (what: string): string | undefined => new RegExp(`^// ${what}: (.+)$`, 'm').exec(text)?.[1]
+  const number = Number(line('lesson') ?? 2)
+  const lesson = lessons().find((one) => one.number === number)
+  if (lesson === undefined) throw new Error(`${name}: there is no lesson ${number}`)
+  const only = line('check')
+  const says = line('says') ?? line('breaks') ?? line('ends')
+  const wants =
+    line('passes') !== undefined
+      ? 'passed'
+      : line('breaks') !== undefined
+        ? 'broken'
+        : line('ends') !== undefined
+          ? 'ends'
+          : 'failed'
+  if (wants !== 'passed' && says === undefined) throw new Error(`${name} does not tell what is said of it`)
+  return {
+    name,
+    lesson,
+    ...(only !== undefined && { only }),
+    wants,
+    words: says?.split(' | ') ?? [],
+    leaves: line('leaves'),
+  }
+}
+
+async function problemWith(
+  grader: Grader,
+  hostile: Hostile,
+  { place, temporary }: { readonly place: string; readonly temporary: string },
+): Promise<string | undefined> {
+  const { name, leaves, wants } = hostile
+  // As deep as where it comes from, so that what it imports is found.
+  const file = join(place, 'program', name)
+  mkdirSync(join(place, 'program'))
+  copyFileSync(join(folder, name), file)
+  try {
     const problem =
-      graded[0]?.verdict !== 'failed'
-        ? `the verdict is ${graded[0]?.verdict}: ${JSON.stringify(graded[0]?.checks.find((one) => one.verdict !== 'passed'))}`
-        : wanted.some((words) => said.includes(words))
-          ? await survivors(ours, { within: 2_000 })
-          : `it says ${said}`
-    tally.add(`hostile  ${inProject(file)}`, problem, performance.now() - started)
+      wants === 'ends'
+        ? await problemWithCommand(hostile, file)
+        : await problemWithVerdict(grader, hostile, file)
+    return problem ?? (await filesLeft(hostile, [temporary, join(place, 'program')]))
+  } finally {
+    for (const one of readdirSync(temporary)) rmSync(join(temporary, one), { recursive: true, force: true })
+    if (leaves !== undefined) rmSync(join(projectRoot, '.workshop', leaves), { force: true })
+  }
+}
+
+/** What is in these folders, and in the one where programs keep their data, when its keeper has had its time. */
+async function filesLeft({ name, leaves }: Hostile, folders: readonly string[]): Promise<string | undefined> {
+  const places = [...folders, join(projectRoot, '.workshop', 'data')]
+  const deadline = performance.now() + GRACE
+  for (;;) {
+    const left = places
+      .flatMap((place) => (existsSync(place) ? readdirSync(place) : []))
+      .filter((one) => one !== leaves && one !== name)
+    if (left.length === 0) return undefined
+    if (performance.now() > deadline) return `files are left: ${left.join(', ')}`
+    await sleep(50)
+  }
+}
+
+async function problemWithVerdict(
+  grader: Grader,
+  hostile: Hostile,
+  file: string,
+): Promise<string | undefined> {
+  const { wants, words, only, lesson } = hostile
+  const { number, slug, check } = lesson
+  const subject = { number, slug, check, file, ...(only !== undefined && { only }) }
+  const late = new AbortController()
+  const bound = setTimeout(() => late.abort(), BOUND)
+  let result: LessonResult | undefined
+  try {
+    result = (await grader.grade([subject], () => {}, late.signal)).lessons[0]
+  } catch (error) {
+    if (late.signal.aborted) return `there is no verdict after ${BOUND / 1_000} s`
+    const named = error instanceof EnvironmentProblem && words.some((one) => error.message.includes(one))
+    return wants === 'broken' && named ? undefined : String(error)
+  } finally {
+    clearTimeout(bound)
+  }
+  const telling = result?.checks.find((one) => !['passed', 'skipped'].includes(one.verdict))
+  if (result?.verdict !== wants) return `the verdict is ${result?.verdict}: ${JSON.stringify(telling)}`
+  const said = `${telling?.expected} ${telling?.got} ${telling?.note}`
+  return wants === 'passed' || words.some((one) => said.includes(one)) ? undefined : `it says ${said}`
+}
+
+/** Of one that ends its checker, which has to be another than this process. */
+async function problemWithCommand({ lesson, words }: Hostile, file: string): Promise<string | undefined> {
+  const ran = await run('timeout', [
+    String(BOUND / 1_000),
+    process.execPath,
+    cli,
+    'check',
+    String(lesson.number),
+    '--file',
+    file,
+  ])
+  const ending = ran.signal === null ? `exit code ${ran.code}` : `killed by ${ran.signal}`
+  return words.includes(ending) ? undefined : `${ending}:\n${ran.output}`
+}
+
+/** Sets these, and puts back what was there. */
+function environment(settings: Readonly<Record<string, string>>): Disposable {
+  const before = Object.keys(settings).map((name) => [name, process.env[name]] as const)
+  Object.assign(process.env, settings)
+  return {
+    [Symbol.dispose]() {
+      for (const [name, value] of before) {
+        if (value === undefined) delete process.env[name]
+        else process.env[name] = value
+      }
+    },
   }
 }

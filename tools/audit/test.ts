@@ -16,18 +16,19 @@ import { Tally } from './tally.ts'
 import { auditVerdicts } from './verdicts.ts'
 
 const usage = `npm test                       everything
-npm test -- --only PART        static | unit | texts | commands | endings | places | verdicts
+npm test -- --only PART        static | unit | texts | commands | endings | hostile | places | verdicts
                                junk: every check on programs with nonsensical answers, only when it is named
 npm test -- --lesson N         the verdicts of one lesson (may be repeated); with --only texts, its texts;
                                with --only places, its solution on every Node
 npm test -- --whole            all verdicts: the variants too, and each mistake from the first check on, so that
                                the checks before the one that catches it are seen to let it pass; with --only places,
                                all solutions on every Node
+npm test -- --only hostile     hostile programs; with --whole also those that take long, --program WORDS for some
 npm test -- --program WORDS    the verdicts of programs whose path holds these, also under more/
 npm test -- --more             the verdicts of all programs, also of those under more/
 npm test -- --update           pins the messages that are not pinned, or not as they are now`
 
-const parts = ['static', 'unit', 'texts', 'commands', 'endings', 'places', 'verdicts', 'junk']
+const parts = ['static', 'unit', 'texts', 'commands', 'endings', 'hostile', 'places', 'verdicts', 'junk']
 
 export async function main(args: readonly string[]): Promise<number> {
   const options = read(args)
@@ -44,10 +45,9 @@ export async function main(args: readonly string[]): Promise<number> {
     auditAccuracy(tally)
   }
   if (wants('commands')) await auditCommands(tally)
-  if (wants('endings')) {
-    await auditEndings(tally)
-    await auditHostile(tally)
-  }
+  if (wants('endings')) await auditEndings(tally)
+  if (wants('hostile'))
+    await auditHostile(tally, { whole: whole && only === 'hostile', ...(filter && { filter }) })
   if (wants('places')) await auditPlaces(tally, { whole, ...(numbers && { numbers }) })
   // Only when it is asked for: it takes about as long as the verdicts.
   if (only === 'junk') await auditJunk(tally, numbers)
@@ -74,12 +74,15 @@ function read(args: readonly string[]) {
         update: { type: 'boolean', default: false },
         more: { type: 'boolean', default: false },
         whole: { type: 'boolean', default: false },
+        seed: { type: 'string' },
       },
     })
     const numbers = values.lesson?.map(Number)
     const known = lessons().map((lesson) => lesson.number)
     if (values.only !== undefined && !parts.includes(values.only))
       throw new Error(`There is no part ${values.only}.`)
+    if (values.seed !== undefined && !/^\d+$/.test(values.seed))
+      throw new Error(`A seed is a whole number, not ${values.seed}.`)
     const unknown = numbers?.find((number) => !known.includes(number))
     if (unknown !== undefined) throw new Error(`There is no lesson ${unknown}.`)
     // Naming a lesson or a program asks for verdicts; a program may be one under more/.
@@ -93,6 +96,7 @@ function read(args: readonly string[]) {
       more: values.more || named,
       // Whoever names programs wants to know all about them.
       whole: asksForVerdicts,
+      seed: values.seed === undefined ? undefined : Number(values.seed),
     }
   } catch (error) {
     console.error(`${error instanceof Error ? error.message : String(error)}\n\n${usage}`)

@@ -1,9 +1,10 @@
 /** What is left of a grading after it has ended, in whatever way: processes, ports, files. Linux only. */
 
-import { mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { mark, pids, read } from '../survivors.ts'
+import { listenersOf, listening, type Place } from '../sockets.ts'
+import { carriers, mark, read } from '../survivors.ts'
 import { MARK, signal, start } from './spawned.ts'
 
 /** How a grading ends; with a signal it has told some checks by then. */
@@ -34,7 +35,10 @@ export async function leftAfter(folder: string, ending: Ending): Promise<Left> {
     env: { [ours.name]: ours.value, TMPDIR: temporary },
   })
   const ports = new Set<number>()
-  const looking = setInterval(() => listenersOf(carriers(ours.value)).forEach((port) => ports.add(port)), 100)
+  const look = (): void => {
+    for (const port of portsIn([...listenersOf(carriers(ours)).values()])) ports.add(port)
+  }
+  const looking = setInterval(look, 100)
   try {
     if (ending !== 'by itself') {
       await grading.says(new RegExp(`(${MARK.source}[^]*){4}`), 0, WITHIN)
@@ -45,11 +49,11 @@ export async function leftAfter(folder: string, ending: Ending): Promise<Left> {
     clearTimeout(late)
     clearInterval(looking)
     const deadline = performance.now() + GRACE
-    while (performance.now() < deadline && carriers(ours.value).length > 0) await sleep(20)
-    const processes = carriers(ours.value).map(
+    while (performance.now() < deadline && carriers(ours).length > 0) await sleep(20)
+    const processes = carriers(ours).map(
       (pid) => `${pid} ${read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').slice(0, 100)}`,
     )
-    const open = openPorts()
+    const open = new Set(portsIn([...listening().values()]))
     return {
       ending,
       processes,
@@ -63,9 +67,8 @@ export async function leftAfter(folder: string, ending: Ending): Promise<Left> {
   }
 }
 
-/** Every process that has inherited the mark: the commands themselves, the keeper, programs, loads. */
-function carriers(value: string): readonly string[] {
-  return pids().filter((pid) => read(`/proc/${pid}/environ`).includes(value))
+function portsIn(places: readonly Place[]): readonly number[] {
+  return places.filter((place) => typeof place === 'number')
 }
 
 /** All but what is in folders that grow by themselves. */
@@ -77,42 +80,4 @@ function filesOutside(folder: string): readonly string[] {
         ? readdirSync(join(folder, name), { recursive: true, encoding: 'utf8' }).map((one) => join(name, one))
         : [name],
   )
-}
-
-/** The ports on which these processes listen. */
-function listenersOf(processes: readonly string[]): readonly number[] {
-  const sockets = new Set(processes.flatMap((pid) => linksIn(`/proc/${pid}/fd`)))
-  return [...openPorts()]
-    .filter(([, inodes]) => inodes.some((inode) => sockets.has(`socket:[${inode}]`)))
-    .map(([port]) => port)
-}
-
-function linksIn(path: string): readonly string[] {
-  try {
-    return readdirSync(path).map((name) => {
-      try {
-        return readlinkSync(join(path, name))
-      } catch {
-        return ''
-      }
-    })
-  } catch {
-    return []
-  }
-}
-
-const LISTEN = '0A'
-
-/** Ports that somebody listens on, with their sockets: proc(5). */
-function openPorts(): ReadonlyMap<number, readonly string[]> {
-  const open = new Map<number, string[]>()
-  for (const path of ['/proc/net/tcp', '/proc/net/tcp6']) {
-    for (const line of read(path).split('\n').slice(1)) {
-      const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/)
-      if (state !== LISTEN) continue
-      const port = Number.parseInt(local.split(':')[1] ?? '', 16)
-      open.set(port, [...(open.get(port) ?? []), inode])
-    }
-  }
-  return open
 }

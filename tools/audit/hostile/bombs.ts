@@ -1,4 +1,5 @@
 // says: a fork bomb | though other processes were started
+// whole
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 

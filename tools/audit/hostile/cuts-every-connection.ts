@@ -1,4 +1,5 @@
-// says: the answers came from nobody | was cut before an answer
+// says: nobody did: a connection cut | was cut before an answer
+// whole
 import cluster from 'node:cluster'
 import { createServer } from 'node:net'
 import { availableParallelism } from 'node:os'

@@ -1,2 +1,3 @@
-// says: nothing listens | no worker was forked
+// says: the event loop of its first process is blocked
+// whole
 for (;;);

@@ -1,0 +1,2 @@
+// says: killed by SIGABRT
+process.abort()

@@ -1,0 +1,15 @@
+// says: an answer that began and did not end
+// whole
+// check: every page is rendered for its visitor
+import cluster from 'node:cluster'
+import { createServer } from 'node:http'
+import { availableParallelism } from 'node:os'
+
+if (cluster.isPrimary) {
+  const count = Number(process.env.WORKERS || availableParallelism())
+  for (let forked = 0; forked < count; forked++) cluster.fork()
+} else {
+  createServer((_request, response) => setInterval(() => response.write('x'), 100)).listen(
+    Number(process.env.PORT),
+  )
+}

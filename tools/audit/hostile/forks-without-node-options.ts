@@ -1,0 +1,8 @@
+// passes: the observer gets into workers all the same
+// check: every page is rendered for its visitor
+import cluster from 'node:cluster'
+
+const { PORT, WORKERS, PATH } = process.env
+if (cluster.isPrimary) process.env = { PORT, WORKERS, PATH, NODE_OPTIONS: '--no-warnings' }
+if (cluster.isPrimary) cluster.setupPrimary({ execArgv: [...process.execArgv, '--no-deprecation'] })
+await import('../../../solutions/02-two-roles/server.ts')

@@ -1,0 +1,5 @@
+// says: Cannot find module | routes.ts
+// @ts-nocheck
+import { routes } from './routes.ts'
+
+routes()

@@ -1,0 +1,3 @@
+// breaks: was killed, or stopped
+process.kill(process.ppid, 'SIGKILL')
+setInterval(() => {}, 1_000)

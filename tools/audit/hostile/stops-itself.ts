@@ -1,0 +1,3 @@
+// says: is stopped (SIGSTOP)
+// whole
+process.kill(process.pid, 'SIGSTOP')
