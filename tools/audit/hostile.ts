@@ -40,6 +40,8 @@ interface Hostile {
   readonly wants: 'failed' | 'passed' | 'broken' | 'ends'
   /** Words of the message, one of them; of a command that ends, how. */
   readonly words: readonly string[]
+  /** Of one that may end what grades it before that can tell who did. */
+  readonly breaks: string | undefined
   /** A file in the temporary folder or in `.workshop/` that nobody can know of. */
   readonly leaves: string | undefined
 }
@@ -74,11 +76,11 @@ function read(name: string, text: string): Hostile {
   const wants =
     line('passes') !== undefined
       ? 'passed'
-      : line('breaks') !== undefined
-        ? 'broken'
-        : line('ends') !== undefined
-          ? 'ends'
-          : 'failed'
+      : line('ends') !== undefined
+        ? 'ends'
+        : line('says') !== undefined
+          ? 'failed'
+          : 'broken'
   if (wants !== 'passed' && says === undefined) throw new Error(`${name} does not tell what is said of it`)
   return {
     name,
@@ -86,6 +88,7 @@ function read(name: string, text: string): Hostile {
     ...(only !== undefined && { only }),
     wants,
     words: says?.split(' | ') ?? [],
+    breaks: line('breaks'),
     leaves: line('leaves'),
   }
 }
@@ -131,7 +134,7 @@ async function problemWithVerdict(
   hostile: Hostile,
   file: string,
 ): Promise<string | undefined> {
-  const { wants, words, only, lesson } = hostile
+  const { wants, words, breaks, only, lesson } = hostile
   const { number, slug, check } = lesson
   const subject = { number, slug, check, file, ...(only !== undefined && { only }) }
   const late = new AbortController()
@@ -141,8 +144,9 @@ async function problemWithVerdict(
     result = (await grader.grade([subject], () => {}, late.signal)).lessons[0]
   } catch (error) {
     if (late.signal.aborted) return `there is no verdict after ${BOUND / 1_000} s`
-    const named = error instanceof EnvironmentProblem && words.some((one) => error.message.includes(one))
-    return wants === 'broken' && named ? undefined : String(error)
+    const named =
+      error instanceof EnvironmentProblem && breaks !== undefined && error.message.includes(breaks)
+    return named ? undefined : String(error)
   } finally {
     clearTimeout(bound)
   }

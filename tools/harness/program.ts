@@ -1,5 +1,6 @@
 /** A program under check: what it does, as seen from outside, and the gestures that a check makes at it. */
 
+import { existsSync } from 'node:fs'
 import { Deeds, followRequests, unfollowRequests } from './deeds.ts'
 import type { EventOf, ProgramEvent } from './events.ts'
 import {
@@ -284,6 +285,7 @@ export class Program implements AsyncDisposable {
     if (notStarted !== undefined) throw new Error(`the program could not be started: ${notStarted.message}`)
     const { ended } = this
     if (ended === undefined) return
+    if (!existsSync(this.identity.file)) throw new Mismatch({ ...FILE_GONE, repeat: this.command })
     const words = this.lastWords()
     throw new Mismatch({
       expected: 'the program keeps running',
@@ -479,6 +481,13 @@ export class Program implements AsyncDisposable {
 
 /** Names of resources, as in `process.getActiveResourcesInfo()`. */
 const ONLY_ANSWERS = /^(TCPServerWrap|PipeServerWrap|PipeWrap|Pipe|ProcessWrap|TTYWrap|SignalWrap)$/
+
+export const FILE_GONE: Finding = {
+  expected: 'the file can be started again and again',
+  got: 'the file is not there any more',
+  likely: 'the program deletes or renames its own file, or somebody else did while it was checked',
+  read: 'the-contract',
+}
 
 export function describeEnding({ code, signal }: Ending): string {
   return signal === null ? `exit code ${code}` : `killed by ${signal}`

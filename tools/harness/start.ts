@@ -2,16 +2,9 @@
 
 import { existsSync } from 'node:fs'
 import type { Keeper } from './keeper.ts'
-import {
-  cores,
-  inheritedEnvironment,
-  planFor,
-  relativeFile,
-  shellCommand,
-  type StartOptions,
-} from './plans.ts'
-import { Mismatch, type Finding } from './problems.ts'
-import { Program, type Identity } from './program.ts'
+import { cores, inheritedEnvironment, planFor, shellCommand, type StartOptions } from './plans.ts'
+import { Mismatch } from './problems.ts'
+import { FILE_GONE, Program, type Identity } from './program.ts'
 import { fileUnderCheck, keeper, session } from './session.ts'
 import { settle } from './settle.ts'
 import { settleProxy } from './settle-proxy.ts'
@@ -39,7 +32,7 @@ const held = new Set<Program>()
  */
 export async function start(options: Start = {}): Promise<Program> {
   const { fresh = false, unready = false, proxy = false, expect, ...plain } = options
-  if (!existsSync(fileUnderCheck())) throw new Mismatch(gone())
+  if (!existsSync(fileUnderCheck())) throw new Mismatch(FILE_GONE)
   const taken = fresh ? undefined : take(idle, fileUnderCheck(), plain)
   const program = taken ?? (await hold(fileUnderCheck(), plain, fresh ? 'start' : 'adopt'))
   held.add(program)
@@ -47,16 +40,6 @@ export async function start(options: Start = {}): Promise<Program> {
   if (unready) program.harmed = true
   else await (proxy ? settleProxy : settle)(program, expect ?? expectedWorkers(plain))
   return program
-}
-
-function gone(): Finding {
-  const { root } = session()
-  return {
-    expected: `${relativeFile(root, fileUnderCheck())} can be started again and again`,
-    got: 'the file is not there any more',
-    likely: 'the program deletes or renames its own file, or somebody else did while it was checked',
-    read: 'the-contract',
-  }
 }
 
 /** A program of the harness's own, in the care of the same keeper; one that is idle is used again. */

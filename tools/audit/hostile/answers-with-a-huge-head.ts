@@ -1,5 +1,6 @@
 // says: a head of more than
 // check: every page is rendered for its visitor
+// whole
 import cluster from 'node:cluster'
 import { createServer } from 'node:http'
 import { availableParallelism } from 'node:os'

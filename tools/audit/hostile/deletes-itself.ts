@@ -1,5 +1,4 @@
 // says: is not there any more
-// check: every page is rendered for its visitor
 import { rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 

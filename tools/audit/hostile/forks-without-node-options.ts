@@ -1,5 +1,5 @@
 // passes: the observer gets into workers all the same
-// check: every page is rendered for its visitor
+// check: SIGTERM ends the program
 import cluster from 'node:cluster'
 
 const { PORT, WORKERS, PATH } = process.env

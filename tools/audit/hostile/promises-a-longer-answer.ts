@@ -1,5 +1,6 @@
 // says: cut before
 // check: every page is rendered for its visitor
+// whole
 import cluster from 'node:cluster'
 import { createServer } from 'node:net'
 import { availableParallelism } from 'node:os'

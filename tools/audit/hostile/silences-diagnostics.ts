@@ -1,4 +1,5 @@
 // says: a process that the checker cannot see into
+// whole
 import diagnostics from 'node:diagnostics_channel'
 
 diagnostics.channel('http.server.request.start').publish = () => {}

@@ -1,5 +1,5 @@
 // passes: who says nothing sensible is not heard
-// check: every page is rendered for its visitor
+// check: SIGTERM ends the program
 import cluster from 'node:cluster'
 import { connect } from 'node:net'
 
