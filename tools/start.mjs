@@ -2,7 +2,7 @@
 // a few milliseconds when there is nothing to install. Its syntax is old on purpose: an old Node must get as far as
 // the sentence that says so.
 
-import { accessSync, constants, mkdirSync } from 'node:fs'
+import { accessSync, constants, mkdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
@@ -59,6 +59,18 @@ const operands = {
   compare: ' A B',
   seed: ' N',
 }
+
+/** What `npm run doctor` calls too few, too: with less, a right program would fail. */
+const leastOpenFiles = 128
+const leastProcesses = 300
+
+const tooFewFiles =
+  'Too few files may be open at a time here: connections and modules are open files too.\n' +
+  'Raise the limit in this shell: ulimit -n 4096'
+
+const tooFewProcesses =
+  'Too few processes and threads may live at a time here: a check had some 300 on two cores.\n' +
+  'Raise the limit in this shell: ulimit -u 4096'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
@@ -144,6 +156,13 @@ function refusalOf(name) {
       'Install a current one from https://nodejs.org and try again.'
     )
   }
+  const character = /[#?*]/.exec(root)
+  if (character !== null) {
+    return (
+      `The path of the project has a ${character[0]} in it, which the libraries that load files take for something else: ${root}\n` +
+      'Rename that folder, or move the project.'
+    )
+  }
   if (process.platform === 'win32') {
     return (
       'Every Core does not run on Windows itself: signals are part of its subject.\n' +
@@ -153,6 +172,12 @@ function refusalOf(name) {
   if (name === undefined || !Object.prototype.hasOwnProperty.call(commands, name)) {
     const given = name === undefined ? 'No command is given' : `There is no command ${name}`
     return `${given}: choose ${Object.keys(commands).join(', ')}.`
+  }
+  // The doctor tells more of it. Node itself raises the soft limit to the hard one as it starts.
+  if (name !== 'doctor') {
+    if (limitOf('open files') < leastOpenFiles) return tooFewFiles
+    // Root is not bound by it.
+    if (process.getuid?.() !== 0 && limitOf('processes') < leastProcesses) return tooFewProcesses
   }
   if (name === 'check' || name === 'lesson' || name === 'doctor' || name === 'slides') {
     for (const option of swallowable) {
@@ -164,6 +189,19 @@ function refusalOf(name) {
     }
   }
   return undefined
+}
+
+/**
+ * What the kernel lets this user, or this process, have. Where there is no /proc it is not told, and taken for enough.
+ * @param {'open files' | 'processes'} what
+ */
+function limitOf(what) {
+  try {
+    const limits = readFileSync('/proc/self/limits', 'latin1')
+    return Number(new RegExp(`^Max ${what}\\s+(\\d+)`, 'm').exec(limits)?.[1] ?? Infinity)
+  } catch {
+    return Infinity
+  }
 }
 
 /** @param {string} why */
@@ -181,7 +219,21 @@ function end(code) {
 /** @param {unknown} error */
 async function blameTheWorkshop(error) {
   process.off('uncaughtException', blameTheWorkshop)
+  const advice = adviceFor(error)
+  if (advice !== undefined) return end(refuse(advice))
   const { reportFault } = await import('./cli/fault.mjs')
   process.stderr.write(reportFault(root, error, process.argv.slice(2)))
   end(4)
+}
+
+/**
+ * @param {unknown} error
+ * @returns {string | undefined} what to do about a machine that is not fit; undefined where it is our own fault
+ */
+function adviceFor(error) {
+  const { code, syscall, message } = /** @type {NodeJS.ErrnoException} */ (error ?? {})
+  if (code === 'EMFILE' || code === 'ENFILE') return tooFewFiles
+  if (code === 'ENOSPC' && syscall === 'write')
+    return `There is no room left to write to (${message}). Make room, and try again.`
+  return undefined
 }

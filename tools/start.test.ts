@@ -1,4 +1,7 @@
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 
@@ -11,16 +14,19 @@ interface Ended {
 }
 
 function start(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> {
-  const child = spawn(process.execPath, [starter, ...args], { env: { PATH: process.env['PATH'], ...env } })
-  const ended = { stdout: '', stderr: '' }
+  return ended(spawn(process.execPath, [starter, ...args], { env: { PATH: process.env['PATH'], ...env } }))
+}
+
+function ended(child: ChildProcessWithoutNullStreams): Promise<Ended> {
+  const said = { stdout: '', stderr: '' }
   for (const stream of ['stdout', 'stderr'] as const) {
     child[stream].on('data', (chunk: Buffer) => {
-      ended[stream] += chunk.toString()
+      said[stream] += chunk.toString()
     })
   }
   return new Promise((resolve, reject) => {
     child.on('error', reject)
-    child.on('close', (code) => resolve({ code, ...ended }))
+    child.on('close', (code) => resolve({ code, ...said }))
   })
 }
 
@@ -69,3 +75,32 @@ test('the list reaches a reader that goes away after one line', async () => {
   })
   expect([code, stderr]).toEqual([0, ''])
 })
+
+test.each([
+  ['n', 64, 'Too few files may be open at a time here'],
+  ['n', 127, 'Too few files may be open at a time here'],
+])('a limit that a right program would fail under is refused: ulimit -%s %i', async (letter, limit, says) => {
+  const { code, stdout, stderr } = await limited(letter, limit, ['check', '3'])
+  expect([code, stdout]).toEqual([2, ''])
+  expect(stderr).toMatch(new RegExp(`^${says}.*\\n.*: ulimit -${letter} 4096\\n$`))
+})
+
+test.each(['#', '?', '*'])('a path with a %s in it is refused: modules are not found there', async (sign) => {
+  const folder = mkdtempSync(join(tmpdir(), `place ${sign} `))
+  try {
+    const tools = join(folder, 'tools')
+    mkdirSync(tools)
+    copyFileSync(starter, join(tools, 'start.mjs'))
+    const { code, stderr } = await ended(spawn(process.execPath, [join(tools, 'start.mjs'), 'check']))
+    expect(code).toBe(2)
+    expect(stderr).toContain(`The path of the project has a ${sign} in it`)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
+
+function limited(letter: string, limit: number, args: readonly string[]): Promise<Ended> {
+  return ended(
+    spawn('bash', ['-c', `ulimit -${letter} ${limit}; exec "$0" "$@"`, process.execPath, starter, ...args]),
+  )
+}

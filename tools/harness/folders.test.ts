@@ -1,10 +1,12 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { basename, dirname } from 'node:path'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openRaw } from './clients.ts'
 import { seconds, until } from './patience.ts'
+import { Folders } from './processes/folders.mjs'
 import { lives, openKept, type Kept } from './testing/kept.ts'
 
 const WRITES = `
@@ -51,6 +53,23 @@ test('the folders of a run go with its keeper', async () => {
   expect(existsSync(dataDir)).toBe(true)
   await own[Symbol.asyncDispose]()
   expect(existsSync(dirname(dataDir))).toBe(false)
+})
+
+test('where .workshop/ cannot be written to they are temporary files, and go as well', () => {
+  const root = mkdtempSync(join(tmpdir(), 'read-only-'))
+  try {
+    // A file in its place: that is in root's way, too.
+    writeFileSync(join(root, '.workshop'), '')
+    const folders = new Folders('aRun')
+    const [first, second] = [folders.next(root), folders.next(root)]
+    expect(new Set([first, second]).size).toBe(2)
+    expect(first.startsWith(tmpdir())).toBe(true)
+    mkdirSync(first, { recursive: true })
+    folders.remove()
+    expect(existsSync(dirname(dirname(first)))).toBe(false)
+  } finally {
+    rmSync(root, { recursive: true })
+  }
 })
 
 const hasRedis = (): boolean => {

@@ -1,11 +1,13 @@
 /** Grades programs: runs their checks through vitest and tells what happens as it happens. */
 
 import { readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Vitest } from 'vitest/node'
 import { startKeeper, type OwnKeeper } from './keeper.ts'
 import { cores, planFor } from './plans.ts'
 import { Cancelled, EnvironmentProblem } from './problems.ts'
+import { canWriteTo } from './processes/folders.mjs'
 import { EventReporter } from './reporter.ts'
 import type { Session } from './session.ts'
 import type { Timeline } from './timeline.ts'
@@ -100,6 +102,7 @@ class WarmGrader implements Grader {
     signal: AbortSignal | undefined,
   ): Promise<Results> {
     refuse(signal)
+    needFolder(this.#root)
     const startedAt = new Date()
     const started = performance.now()
     const lessons: LessonResult[] = []
@@ -171,6 +174,16 @@ class WarmGrader implements Grader {
 
 function refuse(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw new Cancelled('the grading was cancelled')
+}
+
+/** A program's own data has to go somewhere: under `.workshop/`, or where that is read-only to a temporary folder. */
+function needFolder(root: string): void {
+  const places = [join(root, '.workshop', 'data'), tmpdir()]
+  if (places.some(canWriteTo)) return
+  throw new EnvironmentProblem(
+    `Neither ${root} nor the temporary folder ${tmpdir()} can be written to, and programs keep their data there.`,
+    'Copy the project to a folder of your own, or name another temporary folder: export TMPDIR=…',
+  )
 }
 
 /** Ends a grading from outside: the programs die with their keeper, and every wait on them with it. */

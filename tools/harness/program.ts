@@ -14,7 +14,7 @@ import {
 import type { Keeper } from './keeper.ts'
 import { patientNow, until } from './patience.ts'
 import type { StartOptions } from './plans.ts'
-import { Cancelled, Mismatch, type Finding } from './problems.ts'
+import { Cancelled, EnvironmentProblem, Mismatch, type Finding } from './problems.ts'
 import { takenBetween, type Usage } from './usage.ts'
 import { workersFrom, type LostWorker, type Worker } from './workers.ts'
 
@@ -282,7 +282,11 @@ export class Program implements AsyncDisposable {
   #refuseToWaitForTheDead(): void {
     this.#refuseExcess()
     const notStarted = this.eventsOf('not-started')[0]
-    if (notStarted !== undefined) throw new Error(`the program could not be started: ${notStarted.message}`)
+    if (notStarted !== undefined) {
+      const why = `the program could not be started: ${notStarted.message}`
+      if (!/\b(EAGAIN|EMFILE|ENFILE|ENOMEM)\b/.test(why)) throw new Error(why)
+      throw new EnvironmentProblem(`${why}.`, 'Close other programs, and see what `npm run doctor` says.')
+    }
     const { ended } = this
     if (ended === undefined) return
     if (!existsSync(this.identity.file)) throw new Mismatch({ ...FILE_GONE, repeat: this.command })

@@ -19,7 +19,7 @@ export function lookAtProject(root: string): Finding {
       fitness: 'bad',
       found: `${workshopOf(root)} cannot be written to (${problem})`,
       advice:
-        'Progress, attempts and the data of programs are kept there: copy the project to a folder of your own.',
+        'Verdicts are right all the same, but nothing of yours can be kept: copy the project to a folder of your own.',
     }
   }
   return withRoom(subject, root)

@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process'
 import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { canWriteTo } from './folders.mjs'
 import { allowedCores, hasProc, idleMs, processesOfRun, scheduled } from './process-table.mjs'
 
 /**
@@ -77,6 +78,7 @@ export class KeptProgram {
         ...(byHand ? {} : { ADMIN_PORT: String(adminPort), DATA_DIR: dataDir }),
         ...env,
         ...(withoutPort || byHand ? {} : { PORT: String(port) }),
+        ...cacheOf(env),
         EVERY_CORE_RUN: this.tag,
         ...(observed ? { EVERY_CORE_KEEPER: this.care.keeper, NODE_OPTIONS: nodeOptions } : {}),
       },
@@ -281,4 +283,9 @@ export class KeptProgram {
     }
     return processesOfRun(this.tag).length
   }
+}
+
+/** An empty one tells the observer that there is no place for compiled files. @param {Record<string, string>} env */
+function cacheOf({ EVERY_CORE_CACHE: cache }) {
+  return cache === undefined || canWriteTo(cache) ? {} : { EVERY_CORE_CACHE: '' }
 }

@@ -556,14 +556,16 @@ function watchRequests(report, headers) {
 async function loadTsxWithItsCacheInside() {
   const inside = process.env.EVERY_CORE_CACHE
   if (inside === undefined || !process.execArgv.includes('tsx')) return
-  const before = process.env.TMPDIR
-  process.env.TMPDIR = inside
+  // Without a place for it, it keeps none.
+  const [name, value] = inside === '' ? ['TSX_DISABLE_CACHE', '1'] : ['TMPDIR', inside]
+  const before = process.env[name]
+  process.env[name] = value
   try {
     // @ts-expect-error it has no types: only its effect is wanted
     await import('tsx')
   } finally {
-    if (before === undefined) delete process.env.TMPDIR
-    else process.env.TMPDIR = before
+    if (before === undefined) delete process.env[name]
+    else process.env[name] = before
   }
 }
 
