@@ -22,12 +22,13 @@ export async function inFolder<Result>(
 const rooms = ['tools', 'lessons', 'solutions', 'checks']
 const left = ['.git', '.workshop']
 
-/** The rooms are copied, all else is linked. */
-export function copyProject(folder: string): void {
+/** The rooms are copied, all else is linked; with `modules`, all is copied, as in a clone of its own. */
+export function copyProject(folder: string, { modules = false }: { readonly modules?: boolean } = {}): void {
   for (const name of readdirSync(projectRoot)) {
     const from = join(projectRoot, name)
     if (left.includes(name)) continue
-    if (rooms.includes(name)) cpSync(from, join(folder, name), { recursive: true })
+    if (modules || rooms.includes(name))
+      cpSync(from, join(folder, name), { recursive: true, verbatimSymlinks: true })
     else symlinkSync(from, join(folder, name))
   }
 }

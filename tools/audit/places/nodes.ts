@@ -10,12 +10,12 @@ import { run } from '../commands.ts'
 import { problemWithResults } from '../schema.ts'
 import type { PlacesOptions } from '../places.ts'
 import type { Tally } from '../tally.ts'
-import type { SampledResult } from './grade-sample.ts'
+import type { GradedCheck } from './grade-checks.ts'
 import { environmentOf, installOtherNodes, type OtherNode } from './node-versions.ts'
 import { sampleFor } from './sample.ts'
 
 const cli = join(projectRoot, 'tools', 'start.mjs')
-const script = join(projectRoot, 'tools', 'audit', 'places', 'grade-sample.ts')
+const script = join(projectRoot, 'tools', 'audit', 'places', 'grade-checks.ts')
 const mistake = 'checks/03-basic-cluster/mistakes/more/port-and-id.ts'
 const MOST_TRIES = 3
 
@@ -84,13 +84,11 @@ async function auditSolution(tally: Tally, node: OtherNode, number: number): Pro
 }
 
 async function auditSample(tally: Tally, node: OtherNode, index: number, nodes: number): Promise<void> {
-  const { stdout, output } = await run(
-    node.path,
-    ['--import', 'tsx', script, String(index), String(nodes)],
-    environmentOf(node),
-  )
-  const results = stdout.split('\n').map((line) => parse(line) as SampledResult | undefined)
-  for (const { lesson: number, check } of sampleFor(index, nodes)) {
+  const sampled = sampleFor(index, nodes)
+  const words = sampled.flatMap(({ lesson, check }) => [String(lesson), check])
+  const { stdout, output } = await run(node.path, ['--import', 'tsx', script, ...words], environmentOf(node))
+  const results = stdout.split('\n').map((line) => parse(line) as GradedCheck | undefined)
+  for (const { lesson: number, check } of sampled) {
     const found = results.find((one) => one?.name === check && one.lesson === number)
     const solution = lessons().find((lesson) => lesson.number === number)?.solution ?? ''
     const tries = found === undefined || found.tries === 1 ? '' : ` (${found.tries} times)`
@@ -102,7 +100,7 @@ async function auditSample(tally: Tally, node: OtherNode, index: number, nodes: 
   }
 }
 
-function problemWithSampled({ node, result }: SampledResult, other: OtherNode): string | undefined {
+function problemWithSampled({ node, result }: GradedCheck, other: OtherNode): string | undefined {
   const version = problemWithVersion(node, other)
   if (version !== undefined) return version
   const isFine = result?.verdict === 'passed' || (result?.verdict === 'skipped' && process.env.CI !== 'true')

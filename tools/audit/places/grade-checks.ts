@@ -1,15 +1,13 @@
 /**
- * Grades a part of the sample on the Node that runs this: a line of JSON for each check, as soon as it is known.
- * Arguments: which of the Nodes this is, from 0, and how many there are.
+ * Grades single checks of solutions, on the Node and in the place that this is run in: a line of JSON for each, as soon
+ * as it is known. Arguments: the number of a lesson and the name of its check, again and again.
  */
 
 import { lessons, projectRoot } from '../../catalog.ts'
 import { openGrader } from '../../harness/grading.ts'
 import type { CheckResult } from '../../harness/verdict.ts'
-import { sampleFor } from './sample.ts'
 
-/** What of one sampled check is known. */
-export interface SampledResult {
+export interface GradedCheck {
   readonly lesson: number
   readonly name: string
   readonly node: string
@@ -20,11 +18,12 @@ export interface SampledResult {
 }
 
 const MOST_TRIES = 3
-const [index = 0, nodes = 1] = process.argv.slice(2).map(Number)
 
+const words = process.argv.slice(2)
 await using grader = await openGrader({ root: projectRoot })
-for (const { lesson: number, check: only } of sampleFor(index, nodes)) {
-  const lesson = lessons().find((one) => one.number === number)
+while (words.length > 0) {
+  const [number, only = ''] = words.splice(0, 2)
+  const lesson = lessons().find((one) => one.number === Number(number))
   if (lesson === undefined) throw new Error(`there is no lesson ${number}`)
   const { slug, check, solution: file } = lesson
   const started = performance.now()
@@ -32,15 +31,16 @@ for (const { lesson: number, check: only } of sampleFor(index, nodes)) {
   let tries = 0
   do {
     tries += 1
-    const graded = await grader.grade([{ number, slug, check, file, only }])
+    const graded = await grader.grade([{ number: lesson.number, slug, check, file, only }])
     result = graded.lessons[0]?.checks.find(({ name }) => name === only)
   } while (result?.verdict === 'inconclusive' && tries < MOST_TRIES)
-  const line: SampledResult = {
-    lesson: number,
+  const ms = performance.now() - started
+  const line: GradedCheck = {
+    lesson: lesson.number,
     name: only,
     node: process.version,
     result,
-    ms: performance.now() - started,
+    ms,
     tries,
   }
   console.log(JSON.stringify(line))
