@@ -230,6 +230,13 @@ test('solutions and other files leave no trace in the progress', async () => {
   await expect(progressOf('03-basic-cluster')).rejects.toThrow('ENOENT')
 })
 
+test('a file that tsx would not find is refused, and no program is blamed', async () => {
+  await write(join(project.root, 'try #1', 'server.ts'), '')
+  const { code, desk, grader } = await run(['3', '--file', 'try #1/server.ts'])
+  expect([code, grader.graded]).toEqual([2, []])
+  expect(desk.stderr.text()).toContain('has a # in its path')
+})
+
 test.each([
   [['--jsn'], 'There is no option --jsn: did you mean --json?'],
   [['--frobnicate'], 'There is no option --frobnicate: the options are --json, --output,'],

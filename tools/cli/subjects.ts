@@ -27,6 +27,13 @@ export function fileSubject(lesson: Lesson, path: string, root: string): Subject
   if (found === undefined)
     throw new UsageError(`There is no file ${file} (--file is relative to the project).`)
   if (!found.isFile()) throw new UsageError(`${file} is not a file: --file names the program to grade.`)
+  // A program that is not found would be blamed for it. start.mjs refuses a project in such a place.
+  const sign = /[#?*]/.exec(file)?.[0]
+  if (sign !== undefined) {
+    throw new UsageError(
+      `${file} has a ${sign} in its path, which tsx takes for something else: rename or move the file.`,
+    )
+  }
   return subject(lesson, file)
 }
 
