@@ -48,12 +48,14 @@ test('what was told of workers is found between other lines', () => {
     'ready: 2 workers on port 8000',
     '{"event":"fork","worker":1,"pid":101,"at":"noon"}',
     '{"event":"tick"}',
+    '{"event":"disconnect","worker":1,"pid":101,"code":1,"signal":"SIGTERM"}',
     '{ not JSON',
     'null',
     '{"event":"exit","worker":1,"pid":101,"code":0,"signal":null}',
   ]
   expect(lifecycleTold({ lines: () => lines })).toEqual([
     { event: 'fork', worker: 1, pid: 101 },
+    { event: 'disconnect', worker: 1, pid: 101 },
     { event: 'exit', worker: 1, pid: 101, code: 0, signal: null },
   ])
 })

@@ -27,11 +27,13 @@ export function lifecycleSeen(program: Pick<Program, 'events'>): readonly Lifecy
 
 /** Lines on stdout that are a JSON object with an event of this kind, in their order. */
 export function lifecycleTold(program: Pick<Program, 'lines'>): readonly LifecycleEvent[] {
-  return program.lines('stdout').flatMap((line) => {
+  return program.lines('stdout').flatMap((line): readonly LifecycleEvent[] => {
     const told = objectIn(line)
     const event = names.find((name) => name === told?.event)
     if (told === undefined || event === undefined) return []
     const { worker, pid, code, signal } = told
+    // On another event they are fields of the program's own.
+    if (event !== 'exit') return [{ event, worker, pid }]
     return [{ event, worker, pid, ...('code' in told && { code }), ...('signal' in told && { signal }) }]
   })
 }
