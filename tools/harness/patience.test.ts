@@ -102,6 +102,14 @@ test('a deadline is stretched by what the machine took from the wait', async () 
   expect(patientNow() - start).toBeGreaterThanOrEqual(300)
 })
 
+test('what the machine takes in the stretched time stretches it further', async () => {
+  const readings = [100, 200, 200]
+  const start = patientNow()
+  await until(() => undefined, { within: 100, taken: async () => readings.shift() ?? 200 })
+  expect(patientNow() - start).toBeGreaterThanOrEqual(300)
+  expect(readings).toEqual([])
+})
+
 test('no machine stretches a deadline more than four times', async () => {
   const start = patientNow()
   await until(() => undefined, { within: 50, taken: () => Promise.resolve(1_000_000) })

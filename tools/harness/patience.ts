@@ -52,10 +52,15 @@ const STRETCH_LIMIT = 4
  */
 export async function until<Found>(look: () => Found | undefined, wait: Wait): Promise<Found | undefined> {
   const start = patientNow()
-  const found = await lookUntil(look, () => start + wait.within, wait.wake)
-  if (found !== undefined || wait.taken === undefined) return found
-  const length = Math.min(wait.within + (await wait.taken()), wait.within * STRETCH_LIMIT)
-  return lookUntil(look, () => start + length, wait.wake)
+  for (let length = wait.within; ;) {
+    const end = start + length
+    const found = await lookUntil(look, () => end, wait.wake)
+    if (found !== undefined || wait.taken === undefined) return found
+    // The machine goes on taking time while the time that it took is made up for.
+    const stretched = Math.min(wait.within + (await wait.taken()), wait.within * STRETCH_LIMIT)
+    if (stretched <= length) return lookUntil(look, () => end, wait.wake)
+    length = stretched
+  }
 }
 
 function lookUntil<Found>(
