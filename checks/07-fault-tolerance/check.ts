@@ -53,6 +53,9 @@ check('SIGTERM ends a reload', async () => ends.endInReload())
 check('a reload under load fails no request', async () => {
   await using program = await start({ workers: 3, fresh: true })
   const advice = { read: 'replace-first-then-retire', repeat: program.command }
+  const old = program.listening
+  // Not so long that SHUTDOWN_MS, 5000 unless set, could cut them.
+  using slow = await beginOnEach(program, old, '/slow?ms=3500', { read: advice.read })
   const { complete, results, fewest, gap, took } = await reloadUnderLoad(program, () =>
     program.signal('SIGHUP'),
   )
@@ -64,6 +67,13 @@ check('a reload under load fails no request', async () => {
     got: `of ${results.length} requests failed: ${failures}`,
     likely: 'a worker ends with requests in hand, or with a connection that was on its way to it',
   })
+  for (const worker of old) {
+    await isAnswered(program, slow, worker, {
+      what: 'on a worker that a reload renews',
+      likely: 'the drains of a reload are cut short: they have until SHUTDOWN_MS, as any other',
+      read: advice.read,
+    })
+  }
   holds(complete, {
     ...advice,
     expected: 'SIGHUP replaces all 3 workers within 30 s',
@@ -186,6 +196,7 @@ async function overdueCrash(): Promise<void> {
   const [victim, other] = workers
   using inFlight = await beginOnEach(program, workers, '/slow?ms=600000', { read })
   const lostAfter = lastEvent(program)
+  const at = now()
   await crash(program, victim)
   const exit = await exitOf(program, victim, seconds(3))
   holds(exit !== undefined, {
@@ -196,6 +207,13 @@ async function overdueCrash(): Promise<void> {
     repeat: program.command,
   })
   hasFailed(program, exit, 'an exception')
+  holds(exit.at - at > 900, {
+    expected: 'what a crashed worker has begun has until SHUTDOWN_MS (1000) to end',
+    got: `it was gone after ${Math.round(exit.at - at)} ms`,
+    likely: 'the drain of a crashed worker is cut short, or has a deadline of its own',
+    read,
+    repeat: program.command,
+  })
   holds(inFlight.of(other).failure === undefined, {
     expected: 'the deadline of a crashed worker is for that worker alone',
     got: `a request on the other worker was cut, too (${inFlight.of(other).failure})`,
@@ -236,7 +254,8 @@ async function noBoot(): Promise<void> {
     muteWorkers: true,
   })
   const advice = { read: 'pauses-and-a-budget', repeat: program.command }
-  const ended = await program.until(() => program.ended, { within: seconds(15), alive: false })
+  const over = (): unknown => program.ended ?? (forksBeyondBudget(program) > 0 || undefined)
+  await program.until(over, { within: seconds(15), alive: false })
   const forks = program.eventsOf('fork')
   const early = forks.filter(({ at }) => at - (forks[0]?.at ?? 0) <= 3_000).length
   holds(early <= 10, {
@@ -245,11 +264,22 @@ async function noBoot(): Promise<void> {
     got: `${early} forks`,
     likely: 'each death is followed by a fork at once: put a pause before it, and a bound on how often',
   })
+  // Beside other programs a start takes longer than here, and nobody tells how much of that the machine took from a
+  // worker that is dead by now. The pauses are the program's own.
+  const paused = (): true | undefined => pausedFor(program) > 12_000 || undefined
+  await program.until(() => over() ?? paused(), { within: seconds(45), alive: false })
+  holds(forksBeyondBudget(program) === 0, {
+    ...advice,
+    expected: 'when 5 workers in a row died before they listened, nothing is forked any more',
+    got: `after ${program.eventsOf('exit').length} deaths it forked another`,
+    likely: 'nothing counts the workers that never listened, or the budget is a larger one',
+  })
+  const { ended } = program
   holds(ended !== undefined, {
     ...advice,
     expected:
       'the program gives up when 5 workers in a row died before they listened, within 15 s of its start',
-    got: `it goes on, after ${forks.length} forks`,
+    got: `it goes on, after ${program.eventsOf('fork').length} forks`,
     likely: 'nothing counts the workers that never listened, or the pauses grow too long',
   })
   holds(ended.code === 1, {
@@ -275,21 +305,60 @@ async function noBoot(): Promise<void> {
   await expect(program).toLeaveNoProcess({ within: seconds(5), read: advice.read })
 }
 
-/** A fork that comes so long after the news that set it off was put off on purpose. */
+/** Forks after so many deaths that no reading of the budget allows another, and after what may have been under way. */
+function forksBeyondBudget(program: Program): number {
+  const sixth = program.eventsOf('exit')[5]
+  return sixth === undefined ? 0 : program.eventsOf('fork').filter(({ at }) => at > sixth.at + 500).length
+}
+
+/** How long, since its first fork, no worker of it lived, ms. */
+function pausedFor(program: Program): number {
+  const changes = [
+    ...program.eventsOf('fork').map(({ at }) => ({ at, by: 1 })),
+    ...program.eventsOf('exit').map(({ at }) => ({ at, by: -1 })),
+  ].toSorted((one, other) => one.at - other.at)
+  let alive = 0
+  let paused = 0
+  changes.forEach(({ at, by }, index) => {
+    alive += by
+    if (alive === 0) paused += (changes[index + 1]?.at ?? now()) - at
+  })
+  return paused
+}
+
+/** A fork that comes so long after the news that set it off was put off on purpose, ms. */
 const PAUSE = 40
+/** Where half of the forks come sooner than this after some news, that news sets them off, ms. */
+const AT_ONCE = 10
 
 async function series(): Promise<void> {
   await using program = await start({ workers: 2, fresh: true, recordMessages: true })
   const advice = { read: 'pauses-and-a-budget', repeat: program.command }
-  let paused = 0
+  const waits: Wait[] = []
   let count = 0
   // A bucket of tokens may be deep: whoever has not paused yet gets more crashes.
-  while (count < 12 || (paused < 2 && count < 30)) {
+  while (count < 12 || (pausesIn(waits) < 2 && count < 30)) {
     const victim = twoOf(program)[0]
     const since = lastEvent(program)
     const at = now()
     await crash(program, victim)
     count += 1
+    const forked = (): boolean => program.workers.some(({ forkedSeq }) => forkedSeq > since)
+    const left = (): true | undefined =>
+      program.workers.some(({ pid, state }) => pid === victim.pid && state === 'gone') ||
+      program.ended !== undefined ||
+      undefined
+    await program.until(left, { within: seconds(7), alive: false })
+    const inTime = await program.until(() => forked() || program.ended !== undefined || undefined, {
+      within: LONGEST_PAUSE,
+      alive: false,
+    })
+    holds(inTime === true, {
+      ...advice,
+      expected: 'a pause before the fork of a replacement is at most 3 s',
+      got: `${(LONGEST_PAUSE / 1_000).toFixed(1)} s after the exit of a crashed worker none was forked, at crash ${count}`,
+      likely: 'the pauses grow without bound, or a crash is replaced only so many times',
+    })
     const whole = (): 'whole' | 'ended' | undefined => {
       if (program.ended !== undefined) return 'ended'
       const gone = program.workers.some(({ pid, state }) => pid === victim.pid && state === 'gone')
@@ -311,13 +380,13 @@ async function series(): Promise<void> {
       likely: 'the pauses grow without bound, or a crash is replaced only so many times',
     })
     await program.get('/', advice)
-    if (pauseBefore(program, victim, at) >= PAUSE) paused += 1
+    waits.push(waitBefore(program, victim, at))
   }
   await expect(program).toHaveForked(2 + count, {
     likely: 'some crashes are replaced twice: when the worker tells of it, and again when it exits',
     ...advice,
   })
-  holds(paused >= 2, {
+  holds(pausesIn(waits) >= 2, {
     ...advice,
     expected: 'a replacement waits a moment, if not every time: 50 ms or more after the crash',
     got: `${count} crashes in a row, each followed by a fork at once`,
@@ -325,16 +394,38 @@ async function series(): Promise<void> {
   })
 }
 
-/** How long the fork after this crash came after the latest news of it that the primary had, ms. */
-function pauseBefore(program: Program, victim: Worker, crashedAt: number): number {
+/** The longest pause that is allowed, and what a look and a fork take, ms. */
+const LONGEST_PAUSE = seconds(3.5)
+
+/** How long after a crash the fork came, ms. */
+interface Wait {
+  readonly afterCrash: number
+  /** After the latest news of the worker that the primary had by then. */
+  readonly afterNews: number
+}
+
+function waitBefore(program: Program, victim: Worker, crashedAt: number): Wait {
   const fork = program.eventsOf('spawning').find(({ pid, at }) => pid === program.pid && at > crashedAt)
-  if (fork === undefined) return 0
+  if (fork === undefined) return { afterCrash: 0, afterNews: 0 }
   const ofVictim = [...program.eventsOf('disconnect'), ...program.eventsOf('exit')].filter(
     ({ workerPid }) => workerPid === victim.pid,
   )
   const heard = program.eventsOf('heard').filter(({ from }) => from === victim.pid)
   const news = [...ofVictim, ...heard].map(({ at }) => at).filter((at) => at <= fork.at)
-  return fork.at - Math.max(crashedAt, ...news)
+  return { afterCrash: fork.at - crashedAt, afterNews: fork.at - Math.max(crashedAt, ...news) }
+}
+
+/**
+ * How many forks were put off on purpose. The latest news before a fork is what set it off, or else the worker happened
+ * to go in the middle of a pause; then it does not come just before the fork each time.
+ */
+function pausesIn(waits: readonly Wait[]): number {
+  const median = waits.map(({ afterNews }) => afterNews).toSorted((one, other) => one - other)[
+    Math.floor(waits.length / 2)
+  ]
+  const isChance = median !== undefined && median >= AT_ONCE
+  return waits.filter(({ afterCrash, afterNews }) => afterNews >= PAUSE || (isChance && afterCrash >= 50))
+    .length
 }
 
 async function renewedBudget(): Promise<void> {
@@ -535,7 +626,15 @@ async function replacementFirst(): Promise<void> {
   })
   await program.get('/', advice)
   await giveNextForks(program, {})
+  const before = await program.usage()
   await isRenewed(program, old, 'though each has a request that never ends, and SHUTDOWN_MS is 1000')
+  const longest = Math.max(...old.map((worker) => drainTime(program, worker)))
+  holds(longest < 3_000 + takenBetween(before, await program.usage()), {
+    ...advice,
+    expected: 'an old worker drains for SHUTDOWN_MS (1000) at the most',
+    got: `one lived for ${(longest / 1_000).toFixed(1)} s after it had begun to close`,
+    likely: 'the drains of a reload have a deadline of their own',
+  })
   await expect(program).toHaveForked(4, advice)
   await reloads(program)
 }
@@ -615,6 +714,13 @@ async function endInReload(): Promise<void> {
 
 const reloadRequest = { admin: true, method: 'POST' } as const
 
+/** From when it began to close until it was gone, ms. */
+function drainTime(program: Program, { pid }: Worker): number {
+  const closing = program.eventsOf('server-closing').find((event) => event.pid === pid)?.at
+  const gone = program.eventsOf('exit').find(({ workerPid }) => workerPid === pid)?.at
+  return closing === undefined || gone === undefined ? 0 : gone - closing
+}
+
 /** Orders a reload, as soon as the one before is over. */
 async function reloads(program: Program): Promise<void> {
   let last = 'nothing'
@@ -690,6 +796,8 @@ async function isRenewed(program: Program, old: readonly Worker[], circumstance:
 // What they share
 
 interface Exit {
+  /** Milliseconds since the epoch. */
+  readonly at: number
   readonly code: number | null
   readonly signal: string | null
 }
