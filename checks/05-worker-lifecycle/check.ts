@@ -176,6 +176,27 @@ async function retiresOne(): Promise<void> {
   using _endless = await beginOnEach(program, [other], '/slow?ms=600000', { read })
   await giveOrder(program, `POST /workers/${other.id}/retire`, { read })
   await isListedAsDraining(program, other)
+  await takesNoMore(program, other)
+}
+
+/** Of some requests in a row it gets none any more, for as long as it drains. */
+async function takesNoMore(program: Program, { id, pid }: Worker): Promise<void> {
+  const none = await program.eventually(
+    async () => {
+      const isGone = program.workers.some((worker) => worker.pid === pid && worker.state === 'gone')
+      if (isGone) return true
+      const answers = await Promise.all(Array.from({ length: 12 }, () => program.fetch('/')))
+      return answers.every((answer) => !answer.ok || answer.servedBy?.pid !== pid) || undefined
+    },
+    { within: seconds(2) },
+  )
+  holds(none === true, {
+    expected: `worker ${id} takes no new connections, as it was retired and drains`,
+    got: 'it goes on answering requests over fresh connections',
+    likely: 'it is disconnected when it has nothing to do, and until then it is handed connections as ever',
+    read: 'retire-a-worker',
+    repeat: program.command,
+  })
 }
 
 /** It was retired, and has a request in flight that does not end. */
@@ -200,7 +221,8 @@ async function retiresAll(): Promise<void> {
   try {
     await Promise.all(retired.map(({ id }) => giveOrder(program, `POST /workers/${id}/retire`, { read })))
     await slow.areAnswered(program, retired, { because, read })
-    await leave(program, retired, { within: seconds(20), because, read })
+    // Two orders, one after the other, and each has 10 s for the old worker and 10 s for the fresh one.
+    await leave(program, retired, { within: seconds(30), because, read })
     await reaches(program, 2, { without: retired, because, read })
   } finally {
     await clients.stop()
@@ -212,6 +234,30 @@ async function retiresAll(): Promise<void> {
     read,
   })
   neverMoreThan(program, 3, { since, because, read: 'one-more-than-wanted' })
+  await retiresTheOnlyOne(program)
+}
+
+async function retiresTheOnlyOne(program: Program): Promise<void> {
+  const read = 'the-service-never-stops'
+  const because = 'one worker is wanted, and that one is retired'
+  await giveOrder(program, 'PUT /scale', { body: '{"workers":1}', read })
+  await reaches(program, 1, { within: seconds(20), because: 'of two workers one is wanted', read })
+  const retired = program.listening
+  const since = lastEvent(program)
+  const clients = someClients(program)
+  try {
+    for (const { id } of retired) await giveOrder(program, `POST /workers/${id}/retire`, { read })
+    await leave(program, retired, { within: seconds(20), because, read })
+    await reaches(program, 1, { without: retired, because, read })
+  } finally {
+    await clients.stop()
+  }
+  noneFailed(program, clients, {
+    because,
+    likely: 'it goes before another one listens: nobody else could serve meanwhile',
+    read,
+  })
+  neverMoreThan(program, 2, { since, because, read: 'one-more-than-wanted' })
 }
 
 async function scales(): Promise<void> {
@@ -269,7 +315,8 @@ async function mixes(): Promise<void> {
   await giveOrder(program, 'PUT /scale', { body: '{"workers":1}', read })
   await giveOrder(program, 'PUT /scale', { body: '{"workers":3}', read })
   await slow.areAnswered(program, first, { because, read })
-  await reaches(program, 3, { because, read })
+  // 10 s until those that have to go have gone, and 10 s more.
+  await reaches(program, 3, { within: seconds(20), because, read })
   neverMoreThan(program, 4, { since, because, read })
 
   since = lastEvent(program)
@@ -279,7 +326,8 @@ async function mixes(): Promise<void> {
   const killed = await program.killOneWorker(victim)
   await giveOrder(program, 'PUT /scale', { body: '{"workers":2}', read })
   await leave(program, [retired], { because, read })
-  await reaches(program, 2, { without: [retired, killed], because, read })
+  // The second order may wait for the fresh worker of the first, and then tell one to go that is too many.
+  await reaches(program, 2, { within: seconds(20), without: [retired, killed], because, read })
   neverMoreThan(program, 4, { since, killed: [killed], because, read })
 }
 
