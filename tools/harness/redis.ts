@@ -46,8 +46,9 @@ export class RedisServer implements AsyncDisposable {
   /** Stopped by the kernel (SIGSTOP) until disposed: connections stay open, new ones open, and nothing is answered. */
   async stall(): Promise<AsyncDisposable> {
     const tool = this.#tool
-    const pid = Number(tool?.lines('stdout')[0])
-    if (tool === undefined || !(pid > 0)) throw new Error('Redis does not run')
+    // It may answer before its tool has come to say which process it is.
+    const pid = await tool?.until(() => Number(tool.lines('stdout')[0]) || undefined, { within: seconds(5) })
+    if (tool === undefined || pid === undefined) throw new Error('Redis does not run')
     await tool.signal('SIGSTOP', pid)
     return {
       async [Symbol.asyncDispose]() {
