@@ -23,6 +23,7 @@ npm test -- --lesson N         the verdicts of one lesson (may be repeated); wit
 npm test -- --whole            all verdicts: the variants too, and each mistake from the first check on, so that
                                the checks before the one that catches it are seen to let it pass; with --only places,
                                all solutions on every Node
+npm test -- --only endings     ten random moments; with --whole fifty; --seed N draws the same again
 npm test -- --only hostile     hostile programs; with --whole also those that take long, --program WORDS for some
 npm test -- --program WORDS    the verdicts of programs whose path holds these, also under more/
 npm test -- --more             the verdicts of all programs, also of those under more/
@@ -33,7 +34,7 @@ const parts = ['static', 'unit', 'texts', 'commands', 'endings', 'hostile', 'pla
 export async function main(args: readonly string[]): Promise<number> {
   const options = read(args)
   if (options === undefined) return 2
-  const { only, numbers, filter, update, more, whole } = options
+  const { only, numbers, filter, update, more, whole, seed } = options
   const wants = (part: string): boolean => only === undefined || only === part
   const tally = new Tally()
   if (wants('static')) await auditStatics(tally)
@@ -45,7 +46,8 @@ export async function main(args: readonly string[]): Promise<number> {
     auditAccuracy(tally)
   }
   if (wants('commands')) await auditCommands(tally)
-  if (wants('endings')) await auditEndings(tally)
+  if (wants('endings'))
+    await auditEndings(tally, { whole: whole && only === 'endings', ...(seed !== undefined && { seed }) })
   if (wants('hostile'))
     await auditHostile(tally, { whole: whole && only === 'hostile', ...(filter && { filter }) })
   if (wants('places')) await auditPlaces(tally, { whole, ...(numbers && { numbers }) })
