@@ -74,6 +74,8 @@ const tooFewProcesses =
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
+// Where nothing is left to wait for and no command has ended, nothing was graded: that is no success.
+process.once('beforeExit', () => void blameTheWorkshop(new Error('The command stopped before its end.')))
 start(process.argv.slice(2)).then(end, blameTheWorkshop)
 
 /**

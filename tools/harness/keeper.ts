@@ -42,7 +42,6 @@ export function startKeeper(): OwnKeeper {
     stdio: ['pipe', 'pipe', 'ignore'],
     env: { ...process.env, NODE_OPTIONS: '' },
   })
-  child.unref()
   child.stdin.on('error', () => {})
   const gone = new Promise<void>((resolve) =>
     child.once('exit', () => resolve()).once('error', () => resolve()),
@@ -60,7 +59,11 @@ export function startKeeper(): OwnKeeper {
       )
     })
   })
-  address.catch(() => {})
+  // Before that, nothing else may keep this process waiting for it, or for its end.
+  address.then(
+    () => child.unref(),
+    () => {},
+  )
   // A keeper that is killed takes its programs with it through their observers, if their event loops turn.
   void Promise.all([address, gone]).then(
     ([{ run }]) => killRun(run),
