@@ -148,7 +148,7 @@ async function endAt(
     const problems = [
       ended === undefined
         ? `it still runs:\n${running.output()}`
-        : withOutput(problemWithEnd(way, ended), running),
+        : withOutput(problemWithEnd(way, ended, running.output()), running),
       countOf(left) === 0 ? undefined : `it leaves ${JSON.stringify(left)}`,
       way.forgets === true ? undefined : problemWithKept(before, keptOf(folder, lesson.slug)),
       problemWithNext(folder, { TMPDIR: temporary }),

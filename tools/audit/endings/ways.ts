@@ -33,7 +33,10 @@ export interface Place {
 }
 
 /** What is wrong with this end. After a verdict: 0 and 3 are right for a right program; 2 names what the machine lacks. */
-export function problemWithEnd(way: Way, { code, signal }: Ended): string | undefined {
+export function problemWithEnd(way: Way, { code, signal }: Ended, output: string): string | undefined {
+  if (way.command === 'check' && code === 0 && !/^Lesson \d+: passed/m.test(output)) {
+    return 'exit code 0, and nobody says that the lesson passed'
+  }
   if (way.verdict !== true || [0, 2, 3].includes(code ?? -1)) return undefined
   return `a right program, and it ended with ${signal ?? `exit code ${code}`}`
 }
