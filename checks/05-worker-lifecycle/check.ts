@@ -140,7 +140,7 @@ check('ready is printed once, when all listen for the first time', async () => {
   await tellsReadyOnce(program, cores(), 'the-contract')
   await using mortal = await start({ workers: 2, fresh: true })
   const lost = await mortal.killOneWorker()
-  await expect(mortal).toReplace(lost, { within: seconds(5), read: 'replace-what-dies' })
+  await expect(mortal).toReplace(lost, { within: seconds(5), read: 'wanted-against-alive' })
   await mortal.quiet(150)
   await tellsReadyOnce(mortal, 2, 'the-contract')
 })
