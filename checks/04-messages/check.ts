@@ -41,6 +41,7 @@ import {
   start,
   statsIn,
   stop,
+  tellsReadyOnce,
   totalOf,
   totalSeenBy,
   workersUnderLoad,
@@ -306,6 +307,7 @@ check('a new worker starts with the current banner', async () => {
   await scene.kill(first)
   const second = await scene.replacement(read)
   await expectBannerEverywhere(scene, 'the first', { read, likely })
+  await tellsReadyOnce(program, TELLING.workers, 'the-contract')
 
   // PUTs while the newcomer is on its way, when it has just been forked, and when it is about to listen.
   await scene.ask(teller, '/banner')

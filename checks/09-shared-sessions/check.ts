@@ -26,6 +26,7 @@ import {
   sideBySide,
   spoilFiles,
   start,
+  tellsReadyOnce,
   startRedis,
   takenBetween,
   unlessHeldUp,
@@ -502,6 +503,7 @@ async function survivesDeaths(redis?: RedisServer): Promise<void> {
     await expect(first).toReplace(lost, { within: seconds(5), read })
   }
   await goesOn(first, 'after SIGKILL to each worker that knew the session', 2)
+  await tellsReadyOnce(first, WORKERS, 'the-contract')
   await first.signal('SIGTERM')
   await expect(first).toEnd({ within: seconds(10), read: 'the-end-of-the-program' })
   await expect(first).toLeaveNoProcess({ within: seconds(10), read: 'the-end-of-the-program' })
