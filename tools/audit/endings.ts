@@ -148,7 +148,7 @@ async function endAt(
     const left = await leftOf(running, { sockets, folder, temporary })
     const problems = [
       ended === undefined
-        ? `it still runs:\n${running.output()}`
+        ? `it still runs:\n${running.output().slice(-2_000)}`
         : withOutput(problemWithEnd(way, ended, running.output()), running),
       countOf(left) === 0 ? undefined : `it leaves ${JSON.stringify(left)}`,
       way.forgets === true ? undefined : problemWithKept(before, keptOf(folder, lesson.slug)),

@@ -106,6 +106,17 @@ test('vim, emacs and VS Code each save in their own way, and each save is one ch
   expect(await ending).toBe(0)
 })
 
+test('who leaves while the files are looked at, just before a check, is not kept by it', async () => {
+  const stories = [failing]
+  const { ending, idle, desk } = sit(() => stories.shift() ?? passing, 100)
+  await idle(1)
+  desk.press('r')
+  await new Promise((resolve) => setImmediate(resolve))
+  desk.press('q')
+  expect(await ending).toBe(0)
+  expect(desk.stdout.text()).not.toContain('Lesson 3 is passed.')
+})
+
 test('a save during a check cancels it and begins again', async () => {
   const stories = [passing, failing]
   const { file, ending, desk, grader } = sit(() => stories.shift() ?? failing, 150)

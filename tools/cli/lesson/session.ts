@@ -100,7 +100,8 @@ export async function studyAtTerminal(
       checks += 1
       if (checks > 1) screen.introduce([paint.gray(`── ${clock()} ──`), ''])
       attempt = new AbortController()
-      const signal = attempt.signal
+      // Whoever has left while the files were looked at had no attempt to abort.
+      const signal = AbortSignal.any([attempt.signal, leaving.signal])
       try {
         latest = (await gradeOnce(visit, grader, { onEvent: screen.onEvent, signal, store, fingerprint }))
           .result
