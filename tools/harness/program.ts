@@ -467,6 +467,8 @@ export class Program implements AsyncDisposable {
 
   #hear(event: ProgramEvent): void {
     this.#keep(event)
+    // Whatever waits for the keeper waits in vain.
+    if (event.type === 'keeper-harmed') this.#keeper[Symbol.dispose]()
     this.#wake()
   }
 

@@ -1,6 +1,5 @@
 // says: process lives on | processes live on
 // check: SIGTERM ends the program
-// whole
 import { spawn } from 'node:child_process'
 import cluster from 'node:cluster'
 

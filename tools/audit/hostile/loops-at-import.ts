@@ -1,3 +1,2 @@
 // says: the event loop of its first process is blocked
-// whole
 for (;;);
