@@ -9,6 +9,8 @@ import {
   holds,
   oneAllowedCore,
   pause,
+  READY_LINE,
+  readyLines,
   refusesOddRequests,
   seconds,
   servesPages,
@@ -214,11 +216,8 @@ async function isPrompt(): Promise<void> {
 }
 
 function readyLine(program: Program) {
-  return program.eventsOf('line').find(({ stream, text }) => stream === 'stdout' && READY.test(text))
+  return program.eventsOf('line').find(({ stream, text }) => stream === 'stdout' && READY_LINE.test(text))
 }
-
-/** The whole line: one that only begins so is another. */
-const READY = /^ready: \d+ workers? on port \d+$/
 
 /** What comes closest to a ready line, for the message. */
 function whatWasSaid(program: Program): string {
@@ -227,10 +226,6 @@ function whatWasSaid(program: Program): string {
   if (near !== undefined) return `on stdout: “${near.slice(0, 120)}”`
   const elsewhere = program.lines('stderr').find((line) => line.startsWith('ready'))
   return elsewhere === undefined ? 'nothing on stdout' : 'the line came on stderr'
-}
-
-function readyLines(program: Program): readonly string[] {
-  return program.lines('stdout').filter((line) => READY.test(line))
 }
 
 function isReadyOnce(program: Program): void {

@@ -41,9 +41,8 @@ const DEFAULT_PORT = 8000
  */
 export async function tellsReadyOnce(program: Program, workers: number, read: string): Promise<void> {
   const due = `ready: ${workers} workers on port ${program.port}`
-  const told = (): readonly string[] => program.lines('stdout').filter((line) => READY.test(line))
-  await program.until(() => told()[0], { within: seconds(2) })
-  const lines = told()
+  await program.until(() => readyLines(program)[0], { within: seconds(2) })
+  const lines = readyLines(program)
   if (lines.length === 1 && lines[0] === due) return
   throw new Mismatch({
     expected: `“${due}” on standard output, once, when all listen for the first time`,
@@ -60,7 +59,13 @@ export async function tellsReadyOnce(program: Program, workers: number, read: st
   })
 }
 
-const READY = /^ready: \d+ workers? on port \d+$/
+/** The lines on standard output that say `ready: …`, with whatever numbers. */
+export function readyLines(program: Program): readonly string[] {
+  return program.lines('stdout').filter((line) => READY_LINE.test(line))
+}
+
+/** The whole line: one that only begins so is another. */
+export const READY_LINE = /^ready: \d+ workers? on port \d+$/
 
 /** Every page equals what `renderHandbook(visitor)` gives, byte for byte; the same visitor twice too. */
 export async function servesPages(program: Program, read: string): Promise<void> {

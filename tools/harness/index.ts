@@ -8,6 +8,8 @@ export {
   asksForTheDefaultPort,
   endsOnSigterm,
   expectNoDeath,
+  READY_LINE,
+  readyLines,
   refusesOddRequests,
   servesPages,
   tellsReadyOnce,

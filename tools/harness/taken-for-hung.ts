@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Inconclusive, Mismatch } from './problems.ts'
 import type { Program } from './program.ts'
-import type { Usage } from './usage.ts'
+import { takenBetween, type Usage } from './usage.ts'
 
 /** Between two looks at how long the program's processes have waited for a core. */
 const LOOK_MS = 250
@@ -73,12 +73,8 @@ export function longestWait(looks: readonly Usage[], windowMs: number): number {
   return longest
 }
 
+/** Of the processes that were there at both looks: one that has begun meanwhile was not kept from turning before. */
 function waitBetween(before: Usage, after: Usage): number {
-  if (after.source !== 'kernel') return Math.max(0, after.at - before.at - (after.idleMs - before.idleMs))
-  const waits = after.processes.flatMap(({ pid, threads }) => {
-    const earlier = before.processes.find((process) => process.pid === pid)
-    const wait = (all: typeof threads): number => all.find(({ id }) => id === pid)?.waitMs ?? 0
-    return earlier === undefined ? [] : [wait(threads) - wait(earlier.threads)]
-  })
-  return Math.max(0, ...waits)
+  const there = new Set(before.processes.map(({ pid }) => pid))
+  return takenBetween(before, { ...after, processes: after.processes.filter(({ pid }) => there.has(pid)) })
 }
