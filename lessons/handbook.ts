@@ -1,8 +1,8 @@
 /**
  * The handbook: the page that every lesson's program serves. All lessons' texts as one HTML page,
  * rendered anew at every call, as the honest kind of work that one core cannot overlap: some
- * milliseconds of synchronous JavaScript. The texts are read and parsed once; setting the page and colouring
- * its code is done for each visitor, and is what takes the time.
+ * milliseconds of synchronous JavaScript. The texts are read, parsed and coloured once; setting the page and
+ * making its index is done for each visitor, and is what takes the time.
  *
  * It has no top-level await, so that a CommonJS program can `require('#handbook')` as well.
  */

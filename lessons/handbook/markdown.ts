@@ -17,7 +17,7 @@ export interface Place {
   readonly lessons: ReadonlySet<number>
 }
 
-/** The tokens of a lesson's README, with anchors and links as the book needs them. */
+/** The tokens of a lesson's README, with anchors and links as the book needs them, and its code coloured. */
 export function parse(text: string, place: Place): Token[] {
   return markdown.parse(text, { place })
 }
@@ -58,12 +58,14 @@ function openMarkdown(): MarkdownIt {
   parser.core.ruler.after('inline', 'place', ({ tokens, env }) => {
     const { place } = env as { readonly place: Place }
     setAnchors(tokens, place)
-    for (const token of tokens) if (token.children) setLinks(token.children, place)
+    for (const token of tokens) {
+      if (token.children) setLinks(token.children, place)
+      if (token.type === 'fence') token.meta = { html: codeBlock(token.content, token.info) }
+    }
   })
   parser.renderer.rules['table_open'] = () => '<div class="table"><table>\n'
   parser.renderer.rules['table_close'] = () => '</table></div>\n'
-  parser.renderer.rules['fence'] = (tokens, index) =>
-    codeBlock(tokens[index]?.content ?? '', tokens[index]?.info ?? '')
+  parser.renderer.rules['fence'] = (tokens, index) => String(tokens[index]?.meta?.['html'] ?? '')
   return parser
 }
 

@@ -5,12 +5,12 @@ import { type Chapter, chapterOf, type Lesson } from './chapter.ts'
 import { script } from './script.ts'
 import { render } from './markdown.ts'
 import { style } from './style.ts'
-import { indexOf } from './terms.ts'
+import { indexOf, readingOf, type Reading } from './terms.ts'
 import { escapeHtml } from './words.ts'
 
 export function pageOf(lessons: readonly Lesson[], visitor: string): string {
   const name = nameOf(visitor)
-  const { chapters, index } = bookOf(lessons)
+  const { chapters, readings } = bookOf(lessons)
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -39,7 +39,7 @@ ${chapters.map((chapter) => articleOf(chapter, chapters.length, visitor)).join('
 <section class="index">
 <h2 id="index">Index</h2>
 <p>The names and terms of the lessons, each with the sections that speak of it.</p>
-<div class="letters">${index}</div>
+<div class="letters">${indexOf(readings)}</div>
 </section>
 <footer>
 <p>${ornament(visitor, 'end')}</p>
@@ -52,11 +52,10 @@ ${chapters.map((chapter) => articleOf(chapter, chapters.length, visitor)).join('
 `
 }
 
-/** What is the same for every visitor. A text is parsed and indexed once; a page is set and coloured anew each time. */
+/** What is read once. A page is set, and its index made, for each visitor anew. */
 interface Book {
   readonly chapters: readonly Chapter[]
-  /** HTML. */
-  readonly index: string
+  readonly readings: readonly Reading[]
 }
 
 function bookOf(lessons: readonly Lesson[]): Book {
@@ -64,7 +63,7 @@ function bookOf(lessons: readonly Lesson[]): Book {
   if (known !== undefined) return known
   const numbers = new Set(lessons.map(({ number }) => number))
   const chapters = lessons.map((lesson) => chapterOf(lesson, numbers))
-  const book = { chapters, index: indexOf(chapters.flatMap(({ sections }) => sections)) }
+  const book = { chapters, readings: chapters.flatMap(({ sections }) => sections.map(readingOf)) }
   books.set(lessons, book)
   return book
 }

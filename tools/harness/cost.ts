@@ -1,10 +1,11 @@
 /** What a request costs in CPU time, against the reference. */
 
 import { Inconclusive, Mismatch } from './problems.ts'
+import { workIn } from './gauge.ts'
 import type { Program } from './program.ts'
 import { startReference } from './reference.ts'
 import { decide, estimateRatio, LAST_LOOK, type Round } from './share.ts'
-import { usedBetween, type Usage } from './usage.ts'
+import { usedBetween } from './usage.ts'
 
 const PAGES_A_ROUND = 10
 /** Until the hot code is compiled. */
@@ -29,14 +30,15 @@ export async function expectCost(
 ): Promise<void> {
   await using reference = await startReference(0)
   const requests = Math.ceil(PAGES_A_ROUND / request.renders)
-  const rounds: Round[] = []
+  const ones: Cost[] = []
+  const all: Cost[] = []
   const due = request.counted === true ? wordsPath : renderPath
   await costOf(reference, due, WARM_UP_PAGES)
   await costOf(program, renderPath, WARM_UP_PAGES)
   for (;;) {
-    const one = (await costOf(reference, due, PAGES_A_ROUND)) / PAGES_A_ROUND
-    const yours = (await costOf(program, request.path, requests)) / requests / request.renders
-    rounds.push({ one, ideal: one, yours })
+    ones.push(await costOf(reference, due, PAGES_A_ROUND))
+    all.push(await costOf(program, request.path, requests))
+    const rounds = roundsOf(ones, all, requests * request.renders)
     const ratio = estimateRatio(rounds)
     const low = decide(ratio, bounds.atLeast, rounds.length)
     const high = decide(ratio, bounds.atMost, rounds.length)
@@ -67,22 +69,31 @@ function wordsPath(visitor: string): string {
   return `/words?visitor=${visitor}`
 }
 
-/** CPU ms of so many requests, one after another. */
-async function costOf(
-  program: Program,
-  path: (visitor: string) => string,
-  requests: number,
-): Promise<number> {
-  const before = await cpuOf(program)
+interface Cost {
+  readonly cpuMs: number
+  /** With the speed of the cores taken out; undefined where it was not gauged. */
+  readonly work: number | undefined
+}
+
+/** Of so many requests, one after another. */
+async function costOf(program: Program, path: (visitor: string) => string, requests: number): Promise<Cost> {
+  await program.gauge(true)
+  const before = await program.usage()
   for (let sent = 0; sent < requests; sent += 1) {
     await program.get(path(nextVisitor()))
   }
-  return (await cpuOf(program)) - before
+  const { cpuMs, cpuByProcess } = usedBetween(before, await program.usage())
+  return { cpuMs, work: workIn(cpuByProcess, await program.gauge(false)) }
 }
 
-async function cpuOf(program: Program): Promise<number> {
-  const nothing: Usage = { at: 0, source: 'kernel', idleMs: 0, processes: [] }
-  return usedBetween(nothing, await program.usage()).cpuMs
+/** What a page has cost in each round: here and there with the speed of the cores taken out, or neither. */
+function roundsOf(ones: readonly Cost[], all: readonly Cost[], renders: number): readonly Round[] {
+  const isGauged = [...ones, ...all].every(({ work }) => work !== undefined)
+  const of = ({ cpuMs, work }: Cost): number => (isGauged ? (work ?? 0) : cpuMs)
+  return all.map((cost, round) => {
+    const one = of(ones[round] ?? cost) / PAGES_A_ROUND
+    return { one, ideal: one, yours: of(cost) / renders }
+  })
 }
 
 function finding(

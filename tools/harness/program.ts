@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs'
 import { Deeds, followRequests, unfollowRequests } from './deeds.ts'
 import type { EventOf, ProgramEvent } from './events.ts'
+import type { Gauged } from './gauge.ts'
 import {
   describeFailure,
   fetchFrom,
@@ -271,6 +272,16 @@ export class Program implements AsyncDisposable {
 
   async usage(): Promise<Usage> {
     return this.#keeper.request<Usage>({ do: 'usage', key: this.identity.key })
+  }
+
+  /** Has each process gauge its core at every request from now on (or no more); what came of it since the last time. */
+  async gauge(on: boolean): Promise<readonly Gauged[]> {
+    const { processes } = await this.#keeper.request<{ processes: readonly Gauged[] }>({
+      do: 'gauge',
+      key: this.identity.key,
+      on,
+    })
+    return processes
   }
 
   /** Throws a Mismatch with its last words when the program has ended, or is just about to. */

@@ -2,6 +2,7 @@
 
 import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
+import { workIn, type Gauged } from './gauge.ts'
 import type { Slice } from './grading.ts'
 import { pause, seconds } from './patience.ts'
 import { cores } from './plans.ts'
@@ -18,16 +19,16 @@ const CONNECTIONS_PER_CORE = 4
 export interface Measured {
   /** Answers per second by the clock. */
   readonly rate: number
-  /** Answers per second if nobody else had used the cores; see share.ts. */
-  readonly undisturbed: number
-  /** The same, where the time that a thread stood in the run queue counts for nothing, not for work; see throughput.ts. */
-  readonly alone: number
   readonly answers: number
   /** How many cores its threads would have kept busy if nobody else had wanted them. */
   readonly wanted: number
+  /** The same, where the time that a thread stood in the run queue counts for nothing, not for work; see throughput.ts. */
+  readonly alone: number
   /** How many they had. */
   readonly cores: number
   readonly cpuMs: number
+  /** The same, with the speed of the cores taken out (see gauge.ts); undefined where it was not gauged. */
+  readonly work: number | undefined
   readonly cpuByProcess: ReadonlyMap<number, number>
   /** The part of one core that the load generator used. */
   readonly generatorShare: number
@@ -100,6 +101,7 @@ export async function measureSlice(
   headers: Headers = {},
 ): Promise<Measured> {
   for (;;) {
+    await program.gauge(true)
     const idleBefore = await program.usage()
     program.deeds.add({ type: 'load', ms: SLICE_MS })
     const running = load.slice(program, SLICE_MS, headers)
@@ -108,13 +110,15 @@ export async function measureSlice(
     const late = await readingAfter(program, SLICE_MS - 70)
     const report = await running
     const idleAfter = await program.usage()
+    const gauged = await program.gauge(true)
     if (name === 'yours') refuseWrongAnswers(program, report)
     else if (report.failed + report.status > 0) {
       throw new Inconclusive(
         `The program that yours is compared with did not answer ${report.failed + report.status} requests under load: this machine has not enough room for both. Close what else is running and check again.`,
       )
     }
-    const measured = account(report, usedBetween(idleBefore, idleAfter), usedBetween(early, late), late.at)
+    const whole = usedBetween(idleBefore, idleAfter)
+    const measured = account(report, whole, usedBetween(early, late), late.at, gauged)
     // A slice that this machine spoilt says nothing about the program: the readings missed it.
     if (measured !== undefined) return measured
   }
@@ -126,21 +130,25 @@ async function readingAfter(program: Program, ms: number): Promise<Usage> {
 }
 
 /** `whole`: from idle to idle, all answers and all their costs; `middle`: while every client waited for an answer. */
-function account(report: Report, whole: Used, middle: Used, middleEnd: number): Measured | undefined {
+function account(
+  report: Report,
+  whole: Used,
+  middle: Used,
+  middleEnd: number,
+  gauged: readonly Gauged[],
+): Measured | undefined {
   const times = report.times.filter((time) => time <= report.end)
   const [first, last] = [times[0], times.at(-1)]
   if (first === undefined || last === undefined || times.length < 3) return undefined
   if (middle.timeMs < SLICE_MS / 3 || middleEnd > report.end + 10) return undefined
-  const answers = report.times.length
-  const wanted = couldUse(middle)
   return {
     rate: ((times.length - 1) / (last - first)) * 1000,
-    undisturbed: (answers / whole.cpuMs) * wanted * 1000,
-    alone: (answers / whole.cpuMs) * couldUse({ ...middle, wantedMs: middle.aloneMs }) * 1000,
-    answers,
-    wanted,
+    answers: report.times.length,
+    wanted: couldUse(middle),
+    alone: couldUse({ ...middle, wantedMs: middle.aloneMs }),
     cores: middle.cpuMs / middle.timeMs,
     cpuMs: whole.cpuMs,
+    work: workIn(whole.cpuByProcess, gauged),
     cpuByProcess: whole.cpuByProcess,
     generatorShare: report.cpuMs / (report.end - report.start),
   }

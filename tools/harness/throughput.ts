@@ -31,9 +31,11 @@ export function workersUnderLoad(): number {
   return workersAskedFor() ?? Math.min(cores(), WORKERS_LIMIT)
 }
 
+type Slices = Readonly<Record<Slice['program'], readonly Measured[]>>
+
 interface Rounds {
   readonly undisturbed: readonly Round[]
-  readonly slices: Readonly<Record<Slice['program'], readonly Measured[]>>
+  readonly slices: Slices
 }
 
 type Judge = (rounds: readonly Round[]) => boolean
@@ -158,7 +160,7 @@ async function takeTurns(
   headers: Headers,
 ): Promise<Rounds> {
   const slices: Record<Slice['program'], Measured[]> = { one: [], ideal: [], yours: [] }
-  const undisturbed: Round[] = []
+  let undisturbed: readonly Round[] = []
   while (undisturbed.length < LAST_LOOK) {
     // Mirrored order: a drift of the machine's speed cancels over two rounds.
     for (const name of undisturbed.length % 2 === 0 ? order : order.toReversed()) {
@@ -166,17 +168,38 @@ async function takeTurns(
       slices[name].push(slice)
       await tellLive({ program: name, rate: slice.rate, round: undisturbed.length + 1 } satisfies Slice)
     }
-    const last = (name: Slice['program']): number => slices[name].at(-1)?.undisturbed ?? 0
-    undisturbed.push({ one: last('one'), ideal: last('ideal'), yours: last('yours') })
+    undisturbed = roundsIn(slices, (slice) => slice.wanted)
     if (isOver(undisturbed)) break
   }
+  for (const name of order) await programs[name].gauge(false)
   return { undisturbed, slices }
+}
+
+/** The rounds by what the cores that the programs could have used would have brought; see share.ts. */
+function roundsIn(slices: Slices, coresOf: (slice: Measured) => number): readonly Round[] {
+  const cost = costIn(slices)
+  const rate = (slice: Measured | undefined): number =>
+    slice === undefined ? 0 : coresOf(slice) / cost([slice])
+  return slices.yours.map((yours, round) => ({
+    one: rate(slices.one[round]),
+    ideal: rate(slices.ideal[round]),
+    yours: rate(yours),
+  }))
+}
+
+/** What an answer costs: in CPU time with the speed of the cores taken out, or as it is where one cannot be gauged. */
+function costIn(slices: Slices): (some: readonly Measured[]) => number {
+  const isGauged = Object.values(slices).every((all) => all.every(({ work }) => work !== undefined))
+  return (some) =>
+    mean(some.map(({ work, cpuMs }) => (isGauged ? (work ?? 0) : cpuMs))) /
+    mean(some.map(({ answers }) => answers))
 }
 
 const WARM_UP_MS = 450
 
 /** Lets every worker compile its hot code (some 50 pages), so that the first round is like the others. */
 async function warmUp(load: Load, program: Program): Promise<void> {
+  await program.gauge(true)
   await load.slice(program, WARM_UP_MS)
 }
 
@@ -211,17 +234,14 @@ function report(rounds: Rounds, threshold: number, estimate: Estimate, workers: 
 
 /** Over all rounds: how many processes carried the load, and what an answer cost against the reference. */
 function account(rounds: Rounds): { readonly parallel: number; readonly efficiency: number } {
-  const cost = (name: Slice['program']): number => {
-    const slices = rounds.slices[name]
-    return mean(slices.map((slice) => slice.cpuMs)) / mean(slices.map((slice) => slice.answers))
-  }
+  const cost = costIn(rounds.slices)
   const byProcess = new Map<number, number>()
   for (const slice of rounds.slices.yours) {
     for (const [pid, cpuMs] of slice.cpuByProcess) byProcess.set(pid, (byProcess.get(pid) ?? 0) + cpuMs)
   }
   const all = [...byProcess.values()]
   const sum = all.reduce((total, cpuMs) => total + cpuMs, 0)
-  return { parallel: sum / Math.max(...all), efficiency: cost('one') / cost('yours') }
+  return { parallel: sum / Math.max(...all), efficiency: cost(rounds.slices.one) / cost(rounds.slices.yours) }
 }
 
 function refuseWithoutSpeedUp(rounds: Rounds): void {
@@ -247,12 +267,7 @@ function refuseTurnsInACrowd(program: Program, { slices }: Rounds, threshold: nu
   if (times('one', 'wanted') < CROWD * times('one', 'cores')) return
   const cpu = slices.yours.map(({ cpuByProcess, cpuMs }) => (cpuByProcess.get(program.pid) ?? 0) / cpuMs)
   if (mean(cpu) > 0.1) return
-  const alone = slices.yours.map((yours, round) => ({
-    one: slices.one[round]?.alone ?? 0,
-    ideal: slices.ideal[round]?.alone ?? 0,
-    yours: yours.alone,
-  }))
-  const { share } = estimateShare(alone)
+  const { share } = estimateShare(roundsIn(slices, (slice) => slice.alone))
   if (share >= threshold) return
   throw new Inconclusive(
     'So many programs want the cores that workers which take turns could not be told from workers which wait for a core. Close what you can and check again.',

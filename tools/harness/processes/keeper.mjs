@@ -137,6 +137,8 @@ async function answer(request) {
       return program.usage()
     case 'resources':
       return { processes: await program.resources() }
+    case 'gauge':
+      return { processes: await program.gauge(request.on) }
     case 'processes':
       return { processes: processesOfRun(program.tag) }
     case 'end':

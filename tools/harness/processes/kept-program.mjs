@@ -154,7 +154,7 @@ export class KeptProgram {
 
   /** @param {any} message */
   heard(message) {
-    if (message.type === 'usage' || message.type === 'resources')
+    if (['usage', 'resources', 'gauge'].includes(message.type))
       this.#awaitedReadings.get(message.id)?.(message)
     // For those who watch now: it goes on for as long as the program lives, and is not kept.
     else if (message.type === 'vitals') this.tellHarnesses({ key: this.key, ...message })
@@ -244,15 +244,34 @@ export class KeptProgram {
     )
   }
 
-  /** Asks an observer; undefined when its process has gone, or does not answer within half a second. @param {number} pid @param {'usage' | 'resources'} what */
-  async #ask(pid, what) {
+  /**
+   * How long the work that is always the same took in each process at its requests since the last time, in ms.
+   * @param {boolean} on whether it goes on
+   */
+  async gauge(on) {
+    const readings = await Promise.all(
+      [...this.observers.keys()].map(async (pid) => ({
+        pid,
+        reading: await this.#ask(pid, 'gauge', { on }),
+      })),
+    )
+    return readings.flatMap(({ pid, reading }) =>
+      reading === undefined ? [] : [{ pid, times: /** @type {number[]} */ (reading.times) }],
+    )
+  }
+
+  /**
+   * Asks an observer; undefined when its process has gone, or does not answer within half a second.
+   * @param {number} pid @param {'usage' | 'resources' | 'gauge'} what @param {Record<string, unknown>} [more]
+   */
+  async #ask(pid, what, more = {}) {
     this.#nextReading += 1
     const id = this.#nextReading
     const reading = await Promise.race([
       new Promise((resolve) => {
         this.#awaitedReadings.set(id, resolve)
         this.observers.get(pid)?.once('close', () => resolve(undefined))
-        this.tell(pid, { do: what, id })
+        this.tell(pid, { do: what, id, ...more })
       }),
       sleep(500, undefined, { ref: false }),
     ])

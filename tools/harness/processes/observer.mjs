@@ -41,6 +41,9 @@ const VITALS_RESOLUTION_MS = 10
 /** Whether the messages that come to the primary are told. */
 let messagesHeard = false
 
+/** How long a piece of work took, which is always the same, at each request; undefined: not asked for. @type {number[] | undefined} */
+let gauged
+
 /** Whether what workers print is to go nowhere. */
 let workersMuted = false
 /** See watchRequests. @type {{ headers: readonly [string, string | string[]][] } | undefined} */
@@ -316,6 +319,7 @@ let doomedForks = 0
 function stampAnswers() {
   diagnostics.subscribe('http.server.request.start', (message) => {
     const { response } = /** @type {{ response: import('node:http').ServerResponse }} */ (message)
+    if (gauged !== undefined) gauged.push(gauge())
     // One header per role: a proxy in the primary passes its worker's stamp on beside its own.
     addToHead(response, [[`x-every-core-${role()}`, `${run} ${cluster.worker?.id ?? 0} ${process.pid}`]])
   })
@@ -579,12 +583,46 @@ function collectAndMeasure() {
   return { heapUsed, rss, external, arrayBuffers }
 }
 
+/**
+ * Does a piece of work that is always the same, and tells how many ms it took. It is of the kind that a page is made
+ * of (a pattern looked for in a text, pieces put together), since a core is not slow for everything at once: beside a
+ * busy sibling thread on the same core such work took half as long again here, and arithmetic the same. The first
+ * time is not counted: it brings code and text back into the caches.
+ */
+function gauge() {
+  gaugeWork()
+  const start = performance.now()
+  gaugeWork()
+  return performance.now() - start
+}
+
+const gaugePattern =
+  /(^\s*['"]use strict['"])|(\b(?:const|let|var|function|await|return)\b)|("[^"\n]*")|(&[a-z]+;)|(<\/?[a-z]+)|(\b\d+(?:\.\d+)?\b)/g
+const gaugeText =
+  `<li>const answer = await fetch("http://127.0.0.1/") &amp; 42</li> plain words, and some more of them\n`.repeat(
+    150,
+  )
+let gaugeSum = 0
+
+function gaugeWork() {
+  /** @type {string[]} */
+  const pieces = []
+  let last = 0
+  gaugePattern.lastIndex = 0
+  for (let found = gaugePattern.exec(gaugeText); found !== null; found = gaugePattern.exec(gaugeText)) {
+    pieces.push(gaugeText.slice(last, found.index).replaceAll('&', '&amp;'), '<i>', found[0], '</i>')
+    last = found.index + found[0].length
+  }
+  // Something has to come of it, or it could be left out.
+  gaugeSum += pieces.join('').length
+}
+
 /** @type {unknown[]} */
 const hoard = []
 
 /**
  * @param {{ do: string, ms?: number, code?: number, bytes?: number, message?: unknown, worker?: number, id?: number,
- *   words?: string,
+ *   words?: string, on?: boolean,
  *   env?: Record<string, string>, options?: Record<string, unknown>, headers?: [string, string | string[]][] }} command
  * @param {Report} report
  */
@@ -654,6 +692,11 @@ function obey(command, report) {
       break
     case 'resources':
       report('resources', { id: command.id, types: process.getActiveResourcesInfo() })
+      break
+    // What was gauged since the last time, and on from here; or no more.
+    case 'gauge':
+      report('gauge', { id: command.id, times: gauged ?? [] })
+      gauged = command.on === false ? undefined : []
       break
     case 'usage': {
       const { user, system } = process.cpuUsage()
