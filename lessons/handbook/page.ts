@@ -5,12 +5,13 @@ import { type Chapter, chapterOf, type Lesson } from './chapter.ts'
 import { script } from './script.ts'
 import { render } from './markdown.ts'
 import { style } from './style.ts'
-import { indexOf, readingOf, type Reading } from './terms.ts'
+import { indexOf } from './terms.ts'
 import { escapeHtml } from './words.ts'
 
 export function pageOf(lessons: readonly Lesson[], visitor: string): string {
   const name = nameOf(visitor)
-  const { chapters, readings } = bookOf(lessons)
+  const chapters = chaptersOf(lessons)
+  const index = indexOf(chapters.flatMap(({ sections }) => sections))
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -39,7 +40,7 @@ ${chapters.map((chapter) => articleOf(chapter, chapters.length, visitor)).join('
 <section class="index">
 <h2 id="index">Index</h2>
 <p>The names and terms of the lessons, each with the sections that speak of it.</p>
-<div class="letters">${indexOf(readings)}</div>
+<div class="letters">${index}</div>
 </section>
 <footer>
 <p>${ornament(visitor, 'end')}</p>
@@ -52,23 +53,17 @@ ${chapters.map((chapter) => articleOf(chapter, chapters.length, visitor)).join('
 `
 }
 
-/** What is read once. A page is set, and its index made, for each visitor anew. */
-interface Book {
-  readonly chapters: readonly Chapter[]
-  readonly readings: readonly Reading[]
-}
-
-function bookOf(lessons: readonly Lesson[]): Book {
+/** A text is parsed and its code coloured once; a page is set, and its index made, for each visitor anew. */
+function chaptersOf(lessons: readonly Lesson[]): readonly Chapter[] {
   const known = books.get(lessons)
   if (known !== undefined) return known
   const numbers = new Set(lessons.map(({ number }) => number))
   const chapters = lessons.map((lesson) => chapterOf(lesson, numbers))
-  const book = { chapters, readings: chapters.flatMap(({ sections }) => sections.map(readingOf)) }
-  books.set(lessons, book)
-  return book
+  books.set(lessons, chapters)
+  return chapters
 }
 
-const books = new WeakMap<readonly Lesson[], Book>()
+const books = new WeakMap<readonly Lesson[], readonly Chapter[]>()
 
 function contentsOf({ number, title, sections }: Chapter): string {
   const entries = sections.slice(1).map(({ id, title }) => `<li><a href="#${id}">${title}</a></li>`)

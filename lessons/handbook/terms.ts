@@ -4,79 +4,37 @@ import type { Section } from './chapter.ts'
 import type { Token } from './markdown.ts'
 import { escapeHtml } from './words.ts'
 
-/** What one section says, for the index. */
-export interface Reading {
-  readonly section: Section
-  /** What it sets in code or in bold, and an index has. */
-  readonly marked: readonly Marked[]
-  /** All names in its code. */
-  readonly names: readonly string[]
-  /** The words of its prose, in lower case, a list for each run of it. */
-  readonly prose: readonly (readonly string[])[]
-}
-
-interface Marked {
-  readonly name: string
-  readonly isCode: boolean
-  /** What it is sorted by. */
-  readonly letters: string
-}
-
-export function readingOf(section: Section): Reading {
-  const names: string[] = []
-  const prose: (readonly string[])[] = []
-  for (const token of section.tokens) {
-    if (token.type === 'fence') names.push(...namesIn(token.content))
-    for (const { type, content } of token.children ?? []) {
-      if (type === 'code_inline') names.push(...namesIn(content))
-      else if (type === 'text') prose.push(content.toLowerCase().match(/[\p{L}-]+/gu) ?? [])
-    }
-  }
-  return { section, marked: [...markedIn(section.tokens)], names, prose }
-}
-
 /** The index as HTML, a list for each letter. */
-export function indexOf(readings: readonly Reading[]): string {
-  const letters = groupBy(termsOf(readings), ({ letters }) => letters.charAt(0).toUpperCase())
+export function indexOf(sections: readonly Section[]): string {
+  const letters = groupBy(termsOf(sections), ({ letters }) => letters.charAt(0).toUpperCase())
   return [...letters]
     .map(([letter, terms]) => `<section><h3>${letter}</h3><ul>${terms.map(entryOf).join('')}</ul></section>`)
     .join('\n')
 }
 
 /** `cluster.fork()` is code, "round robin" is not: the one is looked for in code, the other in prose. */
-interface Term extends Marked {
+interface Term {
+  readonly name: string
+  readonly isCode: boolean
+  /** What it is sorted by. */
+  readonly letters: string
   /** The sections that speak of it, in the book's order. */
   readonly sections: Section[]
 }
 
-function termsOf(readings: readonly Reading[]): readonly Term[] {
+function termsOf(sections: readonly Section[]): readonly Term[] {
   const codes = new Map<string, Term>()
   const phrases = new Map<string, Term>()
-  for (const { marked } of readings) {
-    for (const one of marked) {
-      const [terms, key] = one.isCode ? [codes, withoutCall(one.name)] : [phrases, one.name]
-      if (!terms.has(key)) terms.set(key, { ...one, sections: [] })
+  for (const { tokens } of sections) {
+    for (const { name, isCode } of markedIn(tokens)) {
+      const [terms, key] = isCode ? [codes, withoutCall(name)] : [phrases, name]
+      if (!terms.has(key)) terms.set(key, { name, isCode, letters: lettersOf(name), sections: [] })
     }
   }
-  const starts = groupBy(
-    [...phrases.values()].map((term) => ({ term, words: term.name.split(' ') })),
-    ({ words }) => words[0] ?? '',
-  )
-  for (const { section, names, prose } of readings) {
-    const speaksOf = ({ sections }: Term): void => {
-      if (sections.at(-1) !== section) sections.push(section)
-    }
-    for (const name of names) {
-      const term = codes.get(name)
-      if (term) speaksOf(term)
-    }
-    for (const words of prose) {
-      for (const [index, word] of words.entries()) {
-        // A longer one is looked at only where its first word stands.
-        for (const { term, words: all } of starts.get(word) ?? []) {
-          if (all.every((part, offset) => words[index + offset] === part)) speaksOf(term)
-        }
-      }
+  const starts = groupBy(phrases.values(), ({ name }) => name.split(' ', 1)[0] ?? name)
+  for (const section of sections) {
+    for (const term of mentionsIn(section.tokens, codes, starts)) {
+      if (term.sections.at(-1) !== section) term.sections.push(section)
     }
   }
   return [...codes.values(), ...phrases.values()].sort(
@@ -90,13 +48,12 @@ function entryOf({ name, isCode, sections }: Term): string {
 }
 
 /** What one part of the text sets in code or in bold. */
-function* markedIn(tokens: readonly Token[]): Generator<Marked> {
+function* markedIn(tokens: readonly Token[]): Generator<{ readonly name: string; readonly isCode: boolean }> {
   for (const { children } of tokens) {
     for (const [index, { type, content }] of (children ?? []).entries()) {
-      const letters = lettersOf(content)
-      if (type === 'code_inline' && isName(content)) yield { name: content, isCode: true, letters }
+      if (type === 'code_inline' && isName(content)) yield { name: content, isCode: true }
       const isBold = type === 'text' && children?.[index - 1]?.type === 'strong_open'
-      if (isBold && isTerm(content)) yield { name: content, isCode: false, letters }
+      if (isBold && isTerm(content)) yield { name: content, isCode: false }
     }
   }
 }
@@ -114,8 +71,35 @@ function isTerm(bold: string): boolean {
   )
 }
 
-function namesIn(code: string): readonly string[] {
-  return code.match(/[a-z_$][\w$]*(?::[a-z]\w*)?(?:(?:\(\))?\.\w+)*/gi) ?? []
+type Codes = ReadonlyMap<string, Term>
+
+/** The terms of prose by their first words: a longer one is looked at only where its first word stands. */
+type Starts = ReadonlyMap<string, readonly Term[]>
+
+function* mentionsIn(tokens: readonly Token[], codes: Codes, starts: Starts): Generator<Term> {
+  for (const token of tokens) {
+    if (token.type === 'fence') yield* namedIn(token.content, codes)
+    for (const { type, content } of token.children ?? []) {
+      if (type === 'code_inline') yield* namedIn(content, codes)
+      else if (type === 'text') yield* spokenOfIn(content, starts)
+    }
+  }
+}
+
+function* namedIn(code: string, codes: Codes): Generator<Term> {
+  for (const name of code.match(/[a-z_$][\w$]*(?::[a-z]\w*)?(?:(?:\(\))?\.\w+)*/gi) ?? []) {
+    const term = codes.get(name)
+    if (term) yield term
+  }
+}
+
+function* spokenOfIn(prose: string, starts: Starts): Generator<Term> {
+  const words = prose.toLowerCase().match(/[\p{L}-]+/gu) ?? []
+  for (let index = 0; index < words.length; index++) {
+    for (const term of starts.get(words[index] ?? '') ?? []) {
+      if (term.name.split(' ').every((part, offset) => words[index + offset] === part)) yield term
+    }
+  }
 }
 
 function withoutCall(name: string): string {
@@ -136,7 +120,7 @@ function groupBy<Item>(
   return groups
 }
 
-/** What a term is sorted by: its letters and digits, whatever their case. */
+/** Its letters and digits, whatever their case. */
 function lettersOf(name: string): string {
   return name.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '')
 }
