@@ -7,8 +7,9 @@
  *
  *     rate = answers / Σ cpu  ×  min( Σ wanted / time, cores, cores in use )
  *
- * over all processes of a program, where `cpu` is the time they ran and `wanted` the time they were running or stood
- * in the kernel's run queue. The first factor is what an answer costs; the second how many cores the program would
+ * over all processes of a program, where `cpu` is the time they ran, with the speed of their cores taken out (see
+ * gauge.ts: without that it is the greater part of all scatter), and `wanted` the time they were running or stood in
+ * the kernel's run queue. The first factor is what an answer costs; the second how many cores the program would
  * keep busy if nobody else wanted them. On a quiet machine Σ wanted ≈ Σ cpu and this is the rate by the clock. Beside
  * busy loops the wait is counted as what it is, other people's time. And it sees a program whose workers take turns:
  * they neither run nor wait for a core, they sleep. Workers that crowd on one core wait while another idles, which
@@ -25,7 +26,7 @@
  */
 
 export interface Round {
-  /** Undisturbed rates, answers per second. */
+  /** Undisturbed rates, in a unit that all three share. */
   readonly one: number
   readonly ideal: number
   readonly yours: number
