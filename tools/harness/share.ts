@@ -41,9 +41,9 @@ export interface Estimate {
 export type Decision = 'above' | 'below' | 'more'
 
 /** After so many rounds the test is looked at; the last look is the end. */
-export const LOOKS = [3, 4, 6, 9, 13, 18, 24] as const
+export const LOOKS = [3, 4, 6, 9, 13, 18, 24, 32] as const
 export const FIRST_LOOK = LOOKS[0]
-export const LAST_LOOK = LOOKS[6]
+export const LAST_LOOK = LOOKS[7]
 /** Two-sided error over all looks together; the first one, where most cases end, gets a good part of it. */
 const ALPHA = 0.004
 const FIRST_PART = 0.4

@@ -42,7 +42,7 @@ type Judge = (rounds: readonly Round[]) => boolean
 
 /**
  * The program gets at least this share of the speed-up that a reference cluster of the same size gets on these cores.
- * Throws Inconclusive on one core, where there is none, and where 24 rounds do not tell.
+ * Throws Inconclusive on one core, where there is none, and where 32 rounds do not tell.
  */
 export async function expectShare(
   program: Program,
@@ -152,7 +152,7 @@ async function measure(
 
 const order = ['one', 'ideal', 'yours'] as const
 
-/** Rounds until the test is over, or 24 of them. */
+/** Rounds until the test is over, or 32 of them. */
 async function takeTurns(
   load: Load,
   programs: Readonly<Record<Slice['program'], Program>>,
