@@ -10,6 +10,7 @@ import {
   estimateRatio,
   estimateShare,
   estimateSpeedUp,
+  FIRST_LOOK,
   LAST_LOOK,
   mean,
   type Estimate,
@@ -88,11 +89,17 @@ export async function expectOneCore(
 ): Promise<void> {
   const workers = Math.max(2, workersUnderLoad())
   const alone = cores() === 1
-  const rounds = await measure(program, workers, (so) => {
-    const full = decide(estimateRatio(so), ratio, so.length)
-    const more = alone ? 'below' : decide(estimateRatio(so), mostRatio(so, share), so.length)
-    return full === 'below' || more === 'above' || (full === 'above' && more === 'below')
-  })
+  const rounds = await measure(
+    program,
+    workers,
+    (so) => {
+      const full = decide(estimateRatio(so), ratio, so.length)
+      const more = alone ? 'below' : decide(estimateRatio(so), mostRatio(so, share), so.length)
+      return full === 'below' || more === 'above' || (full === 'above' && more === 'below')
+    },
+    {},
+    FIRST_LOOK,
+  )
   const count = rounds.undisturbed.length
   const full = estimateRatio(rounds.undisturbed)
   const most = mostRatio(rounds.undisturbed, share)
@@ -132,6 +139,7 @@ async function measure(
   workers: number,
   isOver: Judge,
   headers: Headers = {},
+  clusterRounds: number = LAST_LOOK,
 ): Promise<Rounds> {
   await endIdle()
   const [first, second, third] = await Promise.all([startReference(0), startReference(workers), openLoad()])
@@ -143,27 +151,32 @@ async function measure(
   const { trials = 0 } = session()
   for (let trial = 0; trial < trials; trial += 1) {
     const started = performance.now()
-    const { undisturbed, slices } = await takeTurns(load, programs, isOver, headers)
+    const { undisturbed, slices } = await takeTurns(load, programs, isOver, headers, clusterRounds)
     await tellTrial({ rounds: undisturbed, ms: Math.round(performance.now() - started), slices })
   }
   // Awaited here: the programs end with this function.
-  return await takeTurns(load, programs, isOver, headers)
+  return await takeTurns(load, programs, isOver, headers, clusterRounds)
 }
 
 const order = ['one', 'ideal', 'yours'] as const
 
-/** Rounds until the test is over, or 32 of them. */
+/**
+ * Rounds until the test is over, or 32 of them. `clusterRounds`: so many with the reference cluster; where little
+ * depends on it, these stand for the later ones, too.
+ */
 async function takeTurns(
   load: Load,
   programs: Readonly<Record<Slice['program'], Program>>,
   isOver: Judge,
   headers: Headers,
+  clusterRounds: number,
 ): Promise<Rounds> {
   const slices: Record<Slice['program'], Measured[]> = { one: [], ideal: [], yours: [] }
   let undisturbed: readonly Round[] = []
   while (undisturbed.length < LAST_LOOK) {
     // Mirrored order: a drift of the machine's speed cancels over two rounds.
     for (const name of undisturbed.length % 2 === 0 ? order : order.toReversed()) {
+      if (name === 'ideal' && undisturbed.length >= clusterRounds) continue
       const slice = await measureSlice(load, programs[name], name, headers)
       slices[name].push(slice)
       await tellLive({ program: name, rate: slice.rate, round: undisturbed.length + 1 } satisfies Slice)
@@ -182,7 +195,7 @@ function roundsIn(slices: Slices, coresOf: (slice: Measured) => number): readonl
     slice === undefined ? 0 : coresOf(slice) / cost([slice])
   return slices.yours.map((yours, round) => ({
     one: rate(slices.one[round]),
-    ideal: rate(slices.ideal[round]),
+    ideal: rate(slices.ideal[round % slices.ideal.length]),
     yours: rate(yours),
   }))
 }
