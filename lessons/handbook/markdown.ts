@@ -58,8 +58,11 @@ function openMarkdown(): MarkdownIt {
   parser.core.ruler.after('inline', 'place', ({ tokens, env }) => {
     const { place } = env as { readonly place: Place }
     setAnchors(tokens, place)
+    for (const token of tokens) if (token.children) setLinks(token.children, place)
+  })
+  // When the text is parsed, and not for each visitor: it would take longer than all the rest of a page.
+  parser.core.ruler.push('colour', ({ tokens }) => {
     for (const token of tokens) {
-      if (token.children) setLinks(token.children, place)
       if (token.type === 'fence') token.meta = { html: codeBlock(token.content, token.info) }
     }
   })

@@ -1,7 +1,7 @@
 /** What a request costs in CPU time, against the reference. */
 
 import { Inconclusive, Mismatch } from './problems.ts'
-import { workIn } from './gauge.ts'
+import { measureFor, workIn, type Spent } from './gauge.ts'
 import type { Program } from './program.ts'
 import { startReference } from './reference.ts'
 import { decide, estimateRatio, LAST_LOOK, type Round } from './share.ts'
@@ -30,8 +30,8 @@ export async function expectCost(
 ): Promise<void> {
   await using reference = await startReference(0)
   const requests = Math.ceil(PAGES_A_ROUND / request.renders)
-  const ones: Cost[] = []
-  const all: Cost[] = []
+  const ones: Spent[] = []
+  const all: Spent[] = []
   const due = request.counted === true ? wordsPath : renderPath
   await costOf(reference, due, WARM_UP_PAGES)
   await costOf(program, renderPath, WARM_UP_PAGES)
@@ -69,14 +69,8 @@ function wordsPath(visitor: string): string {
   return `/words?visitor=${visitor}`
 }
 
-interface Cost {
-  readonly cpuMs: number
-  /** With the speed of the cores taken out; undefined where it was not gauged. */
-  readonly work: number | undefined
-}
-
 /** Of so many requests, one after another. */
-async function costOf(program: Program, path: (visitor: string) => string, requests: number): Promise<Cost> {
+async function costOf(program: Program, path: (visitor: string) => string, requests: number): Promise<Spent> {
   await program.gauge(true)
   const before = await program.usage()
   for (let sent = 0; sent < requests; sent += 1) {
@@ -86,10 +80,9 @@ async function costOf(program: Program, path: (visitor: string) => string, reque
   return { cpuMs, work: workIn(cpuByProcess, await program.gauge(false)) }
 }
 
-/** What a page has cost in each round: here and there with the speed of the cores taken out, or neither. */
-function roundsOf(ones: readonly Cost[], all: readonly Cost[], renders: number): readonly Round[] {
-  const isGauged = [...ones, ...all].every(({ work }) => work !== undefined)
-  const of = ({ cpuMs, work }: Cost): number => (isGauged ? (work ?? 0) : cpuMs)
+/** What a page has cost in each round. */
+function roundsOf(ones: readonly Spent[], all: readonly Spent[], renders: number): readonly Round[] {
+  const of = measureFor([...ones, ...all])
   return all.map((cost, round) => {
     const one = of(ones[round] ?? cost) / PAGES_A_ROUND
     return { one, ideal: one, yours: of(cost) / renders }

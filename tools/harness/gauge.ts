@@ -8,10 +8,25 @@
  * 15 %, and by 6 to 9 % with this taken out.
  */
 
+import { mean } from './share.ts'
+
 /** One process: how long the piece of work took at each request, in ms. */
 export interface Gauged {
   readonly pid: number
   readonly times: readonly number[]
+}
+
+/** What some requests have used. */
+export interface Spent {
+  readonly cpuMs: number
+  /** The same, with the speed of the cores taken out; undefined where it was not gauged. */
+  readonly work: number | undefined
+}
+
+/** One measure for all that are compared: with the speed of the cores taken out where all were gauged, else for none. */
+export function measureFor(all: readonly Spent[]): (one: Spent) => number {
+  const isGauged = all.every(({ work }) => work !== undefined)
+  return ({ cpuMs, work }) => (isGauged ? (work ?? 0) : cpuMs)
 }
 
 /** What takes so many times as long as the fastest was interrupted: by another program, or a collection. */
@@ -53,8 +68,4 @@ export function workIn(
 function usual(times: readonly number[]): number {
   const limit = Math.min(...times) * INTERRUPTED
   return mean(times.filter((time) => time <= limit))
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length
 }

@@ -2,7 +2,7 @@
 
 import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { workIn, type Gauged } from './gauge.ts'
+import { workIn, type Gauged, type Spent } from './gauge.ts'
 import type { Slice } from './grading.ts'
 import { pause, seconds } from './patience.ts'
 import { cores } from './plans.ts'
@@ -16,7 +16,7 @@ const SLICE_MS = 300
 /** Requests that wait while a worker renders: enough that none is idle for want of a request. */
 const CONNECTIONS_PER_CORE = 4
 
-export interface Measured {
+export interface Measured extends Spent {
   /** Answers per second by the clock. */
   readonly rate: number
   readonly answers: number
@@ -26,9 +26,6 @@ export interface Measured {
   readonly alone: number
   /** How many they had. */
   readonly cores: number
-  readonly cpuMs: number
-  /** The same, with the speed of the cores taken out (see gauge.ts); undefined where it was not gauged. */
-  readonly work: number | undefined
   readonly cpuByProcess: ReadonlyMap<number, number>
   /** The part of one core that the load generator used. */
   readonly generatorShare: number
@@ -110,7 +107,7 @@ export async function measureSlice(
     const late = await readingAfter(program, SLICE_MS - 70)
     const report = await running
     const idleAfter = await program.usage()
-    const gauged = await program.gauge(true)
+    const gauged = await program.gauge(false)
     if (name === 'yours') refuseWrongAnswers(program, report)
     else if (report.failed + report.status > 0) {
       throw new Inconclusive(

@@ -1,6 +1,7 @@
 /** Measures the share of the available speed-up: three programs take turns under load. See share.ts for the test. */
 
 import { measured, note, tellLive, tellTrial } from './check.ts'
+import { measureFor } from './gauge.ts'
 import type { Slice } from './grading.ts'
 import { cores } from './plans.ts'
 import { Inconclusive, Mismatch } from './problems.ts'
@@ -43,7 +44,7 @@ type Judge = (rounds: readonly Round[]) => boolean
 
 /**
  * The program gets at least this share of the speed-up that a reference cluster of the same size gets on these cores.
- * Throws Inconclusive on one core, where there is none, and where 32 rounds do not tell.
+ * Throws Inconclusive on one core, where there is none, and where LAST_LOOK rounds do not tell.
  */
 export async function expectShare(
   program: Program,
@@ -161,7 +162,7 @@ async function measure(
 const order = ['one', 'ideal', 'yours'] as const
 
 /**
- * Rounds until the test is over, or 32 of them. `clusterRounds`: so many with the reference cluster; where little
+ * Rounds until the test is over, or LAST_LOOK of them. `clusterRounds`: so many with the reference cluster; where little
  * depends on it, these stand for the later ones, too.
  */
 async function takeTurns(
@@ -184,7 +185,6 @@ async function takeTurns(
     undisturbed = roundsIn(slices, (slice) => slice.wanted)
     if (isOver(undisturbed)) break
   }
-  for (const name of order) await programs[name].gauge(false)
   return { undisturbed, slices }
 }
 
@@ -200,12 +200,10 @@ function roundsIn(slices: Slices, coresOf: (slice: Measured) => number): readonl
   }))
 }
 
-/** What an answer costs: in CPU time with the speed of the cores taken out, or as it is where one cannot be gauged. */
+/** What an answer costs, in a unit that all slices share. */
 function costIn(slices: Slices): (some: readonly Measured[]) => number {
-  const isGauged = Object.values(slices).every((all) => all.every(({ work }) => work !== undefined))
-  return (some) =>
-    mean(some.map(({ work, cpuMs }) => (isGauged ? (work ?? 0) : cpuMs))) /
-    mean(some.map(({ answers }) => answers))
+  const spent = measureFor(Object.values(slices).flat())
+  return (some) => mean(some.map(spent)) / mean(some.map(({ answers }) => answers))
 }
 
 const WARM_UP_MS = 450
