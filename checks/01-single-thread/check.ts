@@ -306,7 +306,7 @@ check('a page costs one render', async () => {
     tooMuch: 'a page is rendered twice for one request, for instance to know its length',
     read: 'one-page-one-render',
   })
-  await expectCost(program, { path: () => '/report', renders: 40, counted: true }, bounds, {
+  await expectCost(program, { path: () => '/report', renders: 40, counted: true, beside: '/' }, bounds, {
     tooLittle: 'one render is counted 40 times',
     tooMuch: 'more is rendered than the 40 pages of a report',
     read: 'one-page-one-render',

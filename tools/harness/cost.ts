@@ -1,5 +1,6 @@
 /** What a request costs in CPU time, against the reference. */
 
+import { pause } from './patience.ts'
 import { Inconclusive, Mismatch } from './problems.ts'
 import { measureFor, workIn, type Spent } from './gauge.ts'
 import type { Program } from './program.ts'
@@ -16,6 +17,8 @@ interface Priced {
   readonly path: (visitor: string) => string
   readonly renders: number
   readonly counted?: boolean
+  /** A light request that is made now and then while a long one is worked on, so that the core's speed is known all along. */
+  readonly beside?: string
 }
 
 /**
@@ -32,12 +35,14 @@ export async function expectCost(
   const requests = Math.ceil(PAGES_A_ROUND / request.renders)
   const ones: Spent[] = []
   const all: Spent[] = []
-  const due = request.counted === true ? wordsPath : renderPath
-  await costOf(reference, due, WARM_UP_PAGES)
-  await costOf(program, renderPath, WARM_UP_PAGES)
+  const due: Asked = { path: request.counted === true ? wordsPath : renderPath }
+  await Promise.all([
+    costOf(reference, due, WARM_UP_PAGES),
+    costOf(program, { path: renderPath }, WARM_UP_PAGES),
+  ])
   for (;;) {
     ones.push(await costOf(reference, due, PAGES_A_ROUND))
-    all.push(await costOf(program, request.path, requests))
+    all.push(await costOf(program, request, requests))
     const rounds = roundsOf(ones, all, requests * request.renders)
     const ratio = estimateRatio(rounds)
     const low = decide(ratio, bounds.atLeast, rounds.length)
@@ -69,15 +74,33 @@ function wordsPath(visitor: string): string {
   return `/words?visitor=${visitor}`
 }
 
+type Asked = Pick<Priced, 'path' | 'beside'>
+
 /** Of so many requests, one after another. */
-async function costOf(program: Program, path: (visitor: string) => string, requests: number): Promise<Spent> {
+async function costOf(program: Program, { path, beside }: Asked, requests: number): Promise<Spent> {
   await program.gauge(true)
   const before = await program.usage()
   for (let sent = 0; sent < requests; sent += 1) {
-    await program.get(path(nextVisitor()))
+    const long = program.get(path(nextVisitor()))
+    if (beside !== undefined) await askBeside(program, beside, long)
+    await long
   }
   const { cpuMs, cpuByProcess } = usedBetween(before, await program.usage())
   return { cpuMs, work: workIn(cpuByProcess, await program.gauge(false)) }
+}
+
+/** A light request costs a hundredth of a render's time and less between two of these. */
+const BESIDE_EVERY_MS = 40
+
+async function askBeside(program: Program, path: string, long: Promise<unknown>): Promise<void> {
+  let over = false
+  const end = (): void => void (over = true)
+  // Whether it fails is for the one who waits for it to say.
+  void long.then(end, end)
+  while (!over) {
+    await pause(BESIDE_EVERY_MS)
+    await program.get(path)
+  }
 }
 
 /** What a page has cost in each round. */

@@ -39,6 +39,7 @@ export async function runLive(visit: Visit, { file, port }: LiveRun): Promise<nu
     for (const line of more) outflow.add(paint.cyan(`          ${line}`))
   }
 
+  let isOver = false
   let taken: number | undefined
   const otherPort = `PORT=${port + 1} npm run lesson ${visit.lesson.number} run`
   let ending: { readonly code: number; readonly said: string } | undefined
@@ -159,9 +160,10 @@ export async function runLive(visit: Visit, { file, port }: LiveRun): Promise<nu
     attempt(fault(victim, program))
   }
   const attempt = (what: Promise<unknown>): void => {
-    what.catch((error: unknown) =>
-      tell(`that did not work: ${error instanceof Error ? error.message : String(error)}`),
-    )
+    what.catch((error: unknown) => {
+      // What goes with the end of the command is no news.
+      if (!isOver) tell(`that did not work: ${error instanceof Error ? error.message : String(error)}`)
+    })
   }
   const choose = (digit: number): void => {
     const all = program?.look() ?? []
@@ -199,6 +201,7 @@ export async function runLive(visit: Visit, { file, port }: LiveRun): Promise<nu
     if (interruption.aborted) throw interruption.reason
     return code
   } finally {
+    isOver = true
     for (const timer of timers) clearTimeout(timer)
     interruption.removeEventListener('abort', onInterruption)
     desk.stdout.off('resize', resize)

@@ -129,6 +129,15 @@ test('a save during a check cancels it and begins again', async () => {
   expect(await ending).toBe(0)
 })
 
+test('who leaves during a check is not told that it begins again', async () => {
+  const { ending, desk } = sit(() => passing, 150)
+  await until(() => desk.stdout.text().includes('✓ one worker'), desk.stdout.text)
+  desk.press('q')
+  expect(await ending).toBe(0)
+  expect(desk.stdout.text()).toContain('stopped')
+  expect(desk.stdout.text()).not.toContain('begin again')
+})
+
 test('what the program writes itself during its check is no save', async () => {
   const stories = [failing, failing]
   const { file, ending, idle, desk } = sit(() => stories.shift() ?? passing, 60)

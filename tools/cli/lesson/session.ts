@@ -106,7 +106,8 @@ export async function studyAtTerminal(
         latest = (await gradeOnce(visit, grader, { onEvent: screen.onEvent, signal, store, fingerprint }))
           .result
       } catch (error) {
-        screen.cancel('stopped there, to begin again')
+        const isAgain = signal.aborted && !leaving.signal.aborted
+        screen.cancel(isAgain ? 'stopped there, to begin again' : 'stopped')
         if (!signal.aborted) throw error
         continue
       } finally {
