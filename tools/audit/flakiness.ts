@@ -8,7 +8,7 @@ import { inProject, lessons, projectRoot, type Lesson } from '../catalog.ts'
 import { openGrader, type Grader } from '../harness/grading.ts'
 import { decide, estimateShare, median, type Round } from '../harness/share.ts'
 import type { CheckResult } from '../harness/verdict.ts'
-import { disturb, nameOf } from './accuracy/disturbances.ts'
+import { disturb, LEAST_LEFT_MIB, nameOf } from './accuracy/disturbances.ts'
 import { entries, inLedger, none, one, plus, record, type Counts, type Outcome } from './accuracy/ledger.ts'
 import { accuracyDocument, accuracyFile } from './accuracy/table.ts'
 import { run } from './commands.ts'
@@ -28,7 +28,7 @@ What goes on beside (may be combined):
 --hogs N         so many busy loops (0)
 --burst          a second of load on every core, a second of rest, and so on
 --cores N        the grading may use so many cores only (Linux, taskset)
---leave MIB      memory is filled until so much is available
+--leave MIB      memory is filled until so much is available (1000 or more)
 --workers N      throughput is measured with so many workers, not with one for each core
 
 --record         adds the counts to ${inLedger}, and makes checks/ACCURACY.md of it
@@ -152,6 +152,10 @@ function read(args: readonly string[]) {
       if (number === 0) throw new Error(`--${name} takes a whole number from 1 on.`)
       return number
     }
+    const leave = atLeastOne('leave')
+    if (leave !== undefined && leave < LEAST_LEFT_MIB) {
+      throw new Error(`--leave takes ${LEAST_LEFT_MIB} or more: a grading needs as much itself.`)
+    }
     const all = lessons()
     const chosen = positionals.length === 0 ? all : positionals.map((number) => lessonOf(all, number))
     const { throughput, check: words } = values
@@ -171,7 +175,7 @@ function read(args: readonly string[]) {
         hogs: count(values.hogs, 'hogs'),
         burst: values.burst,
         cores: atLeastOne('cores'),
-        leave: atLeastOne('leave'),
+        leave,
         workers: atLeastOne('workers'),
       },
       throughput,
