@@ -1,12 +1,11 @@
 /** What a request costs in CPU time, against the reference. */
 
+import { measureFor, spentWhile, type Spent } from './gauge.ts'
 import { pause } from './patience.ts'
 import { Inconclusive, Mismatch } from './problems.ts'
-import { measureFor, workIn, type Spent } from './gauge.ts'
 import type { Program } from './program.ts'
 import { startReference } from './reference.ts'
 import { decide, estimateRatio, LAST_LOOK, type Round } from './share.ts'
-import { usedBetween } from './usage.ts'
 
 const PAGES_A_ROUND = 10
 /** Until the hot code is compiled. */
@@ -77,16 +76,14 @@ function wordsPath(visitor: string): string {
 type Asked = Pick<Priced, 'path' | 'beside'>
 
 /** Of so many requests, one after another. */
-async function costOf(program: Program, { path, beside }: Asked, requests: number): Promise<Spent> {
-  await program.gauge(true)
-  const before = await program.usage()
-  for (let sent = 0; sent < requests; sent += 1) {
-    const long = program.get(path(nextVisitor()))
-    if (beside !== undefined) await askBeside(program, beside, long)
-    await long
-  }
-  const { cpuMs, cpuByProcess } = usedBetween(before, await program.usage())
-  return { cpuMs, work: workIn(cpuByProcess, await program.gauge(false)) }
+function costOf(program: Program, { path, beside }: Asked, requests: number): Promise<Spent> {
+  return spentWhile(program, async () => {
+    for (let sent = 0; sent < requests; sent += 1) {
+      const long = program.get(path(nextVisitor()))
+      if (beside !== undefined) await askBeside(program, beside, long)
+      await long
+    }
+  })
 }
 
 /** A light request costs a hundredth of a render's time and less between two of these. */

@@ -8,7 +8,9 @@
  * 15 %, and by 6 to 9 % with this taken out.
  */
 
+import type { Program } from './program.ts'
 import { mean } from './share.ts'
+import { usedBetween } from './usage.ts'
 
 /** One process: how long the piece of work took at each request, in ms. */
 export interface Gauged {
@@ -21,6 +23,18 @@ export interface Spent {
   readonly cpuMs: number
   /** The same, with the speed of the cores taken out; undefined where it was not gauged. */
   readonly work: number | undefined
+}
+
+/** What `act` comes to, and what the program used from its beginning to its end, with its requests gauged. */
+export async function spentWhile<Result>(
+  program: Program,
+  act: () => Promise<Result>,
+): Promise<Spent & { readonly result: Result; readonly cpuByProcess: ReadonlyMap<number, number> }> {
+  await program.gauge(true)
+  const before = await program.usage()
+  const result = await act()
+  const { cpuMs, cpuByProcess } = usedBetween(before, await program.usage())
+  return { result, cpuMs, cpuByProcess, work: workIn(cpuByProcess, await program.gauge(false)) }
 }
 
 /** One measure for all that are compared: with the speed of the cores taken out where all were gauged, else for none. */

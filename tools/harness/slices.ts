@@ -2,7 +2,7 @@
 
 import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { workIn, type Gauged, type Spent } from './gauge.ts'
+import { spentWhile, type Spent } from './gauge.ts'
 import type { Slice } from './grading.ts'
 import { pause, seconds } from './patience.ts'
 import { cores } from './plans.ts'
@@ -98,24 +98,22 @@ export async function measureSlice(
   headers: Headers = {},
 ): Promise<Measured> {
   for (;;) {
-    await program.gauge(true)
-    const idleBefore = await program.usage()
-    program.deeds.add({ type: 'load', ms: SLICE_MS })
-    const running = load.slice(program, SLICE_MS, headers)
-    // In the thick of it on both ends: the first connections are open, the last are not yet finished.
-    const early = await readingAfter(program, 40)
-    const late = await readingAfter(program, SLICE_MS - 70)
-    const report = await running
-    const idleAfter = await program.usage()
-    const gauged = await program.gauge(false)
+    const whole = await spentWhile(program, async () => {
+      program.deeds.add({ type: 'load', ms: SLICE_MS })
+      const running = load.slice(program, SLICE_MS, headers)
+      // In the thick of it on both ends: the first connections are open, the last are not yet finished.
+      const early = await readingAfter(program, 40)
+      const late = await readingAfter(program, SLICE_MS - 70)
+      return { early, late, report: await running }
+    })
+    const { early, late, report } = whole.result
     if (name === 'yours') refuseWrongAnswers(program, report)
     else if (report.failed + report.status > 0) {
       throw new Inconclusive(
         `The program that yours is compared with did not answer ${report.failed + report.status} requests under load: this machine has not enough room for both. Close what else is running and check again.`,
       )
     }
-    const whole = usedBetween(idleBefore, idleAfter)
-    const measured = account(report, whole, usedBetween(early, late), late.at, gauged)
+    const measured = account(report, whole, usedBetween(early, late), late.at)
     // A slice that this machine spoilt says nothing about the program: the readings missed it.
     if (measured !== undefined) return measured
   }
@@ -129,10 +127,9 @@ async function readingAfter(program: Program, ms: number): Promise<Usage> {
 /** `whole`: from idle to idle, all answers and all their costs; `middle`: while every client waited for an answer. */
 function account(
   report: Report,
-  whole: Used,
+  whole: Pick<Measured, 'cpuMs' | 'work' | 'cpuByProcess'>,
   middle: Used,
   middleEnd: number,
-  gauged: readonly Gauged[],
 ): Measured | undefined {
   const times = report.times.filter((time) => time <= report.end)
   const [first, last] = [times[0], times.at(-1)]
@@ -145,7 +142,7 @@ function account(
     alone: couldUse({ ...middle, wantedMs: middle.aloneMs }),
     cores: middle.cpuMs / middle.timeMs,
     cpuMs: whole.cpuMs,
-    work: workIn(whole.cpuByProcess, gauged),
+    work: whole.work,
     cpuByProcess: whole.cpuByProcess,
     generatorShare: report.cpuMs / (report.end - report.start),
   }

@@ -62,7 +62,7 @@ export async function expectShare(
     const none = so.length >= 6 && estimateSpeedUp(so).high < LEAST_SPEED_UP
     return none || decide(estimateShare(so), threshold, so.length) !== 'more'
   }
-  const rounds = await measure(program, workers, isOver, headers)
+  const rounds = await measure(program, workers, isOver, { headers })
   const estimate = estimateShare(rounds.undisturbed)
   report(rounds, threshold, estimate, workers)
   refuseWithoutSpeedUp(rounds)
@@ -98,8 +98,7 @@ export async function expectOneCore(
       const more = alone ? 'below' : decide(estimateRatio(so), mostRatio(so, share), so.length)
       return full === 'below' || more === 'above' || (full === 'above' && more === 'below')
     },
-    {},
-    FIRST_LOOK,
+    { clusterRounds: FIRST_LOOK },
   )
   const count = rounds.undisturbed.length
   const full = estimateRatio(rounds.undisturbed)
@@ -139,8 +138,7 @@ async function measure(
   yours: Program,
   workers: number,
   isOver: Judge,
-  headers: Headers = {},
-  clusterRounds: number = LAST_LOOK,
+  options: TurnOptions,
 ): Promise<Rounds> {
   await endIdle()
   const [first, second, third] = await Promise.all([startReference(0), startReference(workers), openLoad()])
@@ -152,25 +150,27 @@ async function measure(
   const { trials = 0 } = session()
   for (let trial = 0; trial < trials; trial += 1) {
     const started = performance.now()
-    const { undisturbed, slices } = await takeTurns(load, programs, isOver, headers, clusterRounds)
+    const { undisturbed, slices } = await takeTurns(load, programs, isOver, options)
     await tellTrial({ rounds: undisturbed, ms: Math.round(performance.now() - started), slices })
   }
   // Awaited here: the programs end with this function.
-  return await takeTurns(load, programs, isOver, headers, clusterRounds)
+  return await takeTurns(load, programs, isOver, options)
 }
 
 const order = ['one', 'ideal', 'yours'] as const
 
-/**
- * Rounds until the test is over, or LAST_LOOK of them. `clusterRounds`: so many with the reference cluster; where little
- * depends on it, these stand for the later ones, too.
- */
+interface TurnOptions {
+  readonly headers?: Headers
+  /** So many with the reference cluster; where little depends on it, these stand for the later ones, too. */
+  readonly clusterRounds?: number
+}
+
+/** Rounds until the test is over, or LAST_LOOK of them. */
 async function takeTurns(
   load: Load,
   programs: Readonly<Record<Slice['program'], Program>>,
   isOver: Judge,
-  headers: Headers,
-  clusterRounds: number,
+  { headers, clusterRounds = LAST_LOOK }: TurnOptions,
 ): Promise<Rounds> {
   const slices: Record<Slice['program'], Measured[]> = { one: [], ideal: [], yours: [] }
   let undisturbed: readonly Round[] = []

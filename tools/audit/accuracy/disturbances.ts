@@ -2,7 +2,7 @@
 
 import { spawn, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { availableParallelism, freemem } from 'node:os'
+import { availableParallelism } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface Disturbances {
@@ -65,11 +65,10 @@ const BURST = `${ENDS_WITH_INPUT}
  * has next to nothing left: without swap it would stand still.
  */
 const HOLD = `${ENDS_WITH_INPUT}
-  const { readFileSync } = require('node:fs')
   const held = []
   for (let left = Number(process.env.HOLD_MIB); left > 0; left -= 64) held.push(Buffer.alloc(64 * 1024 ** 2, 1))
   setInterval(() => { for (const part of held) for (let at = 0; at < part.length; at += 4096) part[at] += 1 }, 5000)
-  const isScarce = () => Number(/^MemAvailable:\\s*(\\d+)/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1]) < 200 * 1024
+  const isScarce = () => process.availableMemory() < 200 * 1024 ** 2
   if (process.platform === 'linux') setInterval(() => { if (isScarce() && held.pop()) gc() }, 100)
   process.stdout.write('held')`
 
@@ -100,12 +99,7 @@ async function fillMemory(leave: number) {
 
 /** What can be had without swapping, which is more than what is free; on Linux only. */
 function availableMib(): number {
-  try {
-    const [, kib] = /^MemAvailable:\s*(\d+)/m.exec(readFileSync('/proc/meminfo', 'utf8')) ?? []
-    return Math.floor(Number(kib) / 1024)
-  } catch {
-    return Math.floor(freemem() / 1024 ** 2)
-  }
+  return Math.floor(process.availableMemory() / 1024 ** 2)
 }
 
 /** Binds all threads of this process, and with them what it starts from now on, to the first of its cores. */

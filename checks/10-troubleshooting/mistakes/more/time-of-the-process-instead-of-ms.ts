@@ -362,13 +362,7 @@ function work(): void {
 
   const routes = new Map<string, Route>([
     ['/', (_query, response) => sendJson(response, whoAmI())],
-    [
-      '/render',
-      (query, response) => {
-        const visitor = query.get('visitor') ?? 'stranger'
-        sendPage(response, renderHandbook(visitor))
-      },
-    ],
+    ['/render', (query, response) => sendPage(response, renderHandbook(query.get('visitor') ?? 'stranger'))],
     [
       '/anchor',
       (query, response) => sendJson(response, { valid: anchorPattern.test(query.get('name') ?? '') }),
