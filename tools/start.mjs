@@ -235,7 +235,8 @@ async function blameTheWorkshop(error) {
 function adviceFor(error) {
   const { code, syscall, message } = /** @type {NodeJS.ErrnoException} */ (error ?? {})
   if (code === 'EMFILE' || code === 'ENFILE') return tooFewFiles
-  if (code === 'ENOSPC' && syscall === 'write')
+  // ENOSPC of another call: no file events are left, which is no matter of room.
+  if (code === 'EDQUOT' || code === 'EFBIG' || (code === 'ENOSPC' && syscall === 'write'))
     return `There is no room left to write to (${message}). Make room, and try again.`
   return undefined
 }

@@ -4,6 +4,7 @@ import { holds } from './check.ts'
 import { openRaw, openRequest } from './clients.ts'
 import { inOrder } from './in-order.ts'
 import { patientNow, pause, seconds } from './patience.ts'
+import { Inconclusive } from './problems.ts'
 import type { Program } from './program.ts'
 
 /** What a POST may bring along: the path answers it with its own bytes, or 413. */
@@ -122,8 +123,9 @@ async function isCut(
   read: string,
 ): Promise<void> {
   using client = await openRaw(program.port)
-  const since = patientNow()
-  let sent = since
+  // Too late is judged on the patient clock, too early on the real one: a stall is no reason to blame a program.
+  const connectedAt = performance.now()
+  let sent = patientNow()
   if (first !== '') client.send(first)
   const look = (): true | undefined => {
     if (more !== '' && !client.closed && patientNow() - sent >= 500) {
@@ -133,7 +135,7 @@ async function isCut(
     return client.closed || undefined
   }
   const cut = await program.until(look, { within: seconds(8) })
-  const after = patientNow() - since
+  const after = performance.now() - connectedAt
   holds(cut === true && after >= seconds(3.9), {
     expected: `a client that ${what} is cut 4 to 8 s after it has connected`,
     got:
@@ -149,10 +151,18 @@ async function isCut(
 
 /** Headers that take 2 s are slow, and in time. */
 async function servesTheSlow(program: Program, read: string): Promise<void> {
+  for (let tries = 1; tries <= 3; tries += 1) if (await servesSlowOne(program, read)) return
+  throw new Inconclusive('This machine stalled each time that a client took 2 s for its headers.')
+}
+
+/** @returns false when a stall of this machine made it slower than it was meant to be */
+async function servesSlowOne(program: Program, read: string): Promise<boolean> {
   using client = await openRaw(program.port)
+  const connectedAt = performance.now()
   client.send('GET / HTTP/1.1\r\nHost: x\r\n')
   await pause(2_000)
   client.send('Connection: close\r\n\r\n')
+  if (performance.now() - connectedAt > seconds(3)) return false
   await program.until(() => client.received !== '' || client.closed || undefined, { within: seconds(3) })
   holds(client.received.startsWith('HTTP/1.1 200'), {
     expected: 'a client whose headers take 2 s is answered',
@@ -160,6 +170,7 @@ async function servesTheSlow(program: Program, read: string): Promise<void> {
     read,
     repeat: program.command,
   })
+  return true
 }
 
 function told(bytes: number): string {

@@ -1,6 +1,7 @@
 /** Declares one claim about the program under check, and turns what comes of it into a result. */
 
 import { afterAll, test, type TestContext } from 'vitest'
+import { isFull } from './hindrance.ts'
 import { Cancelled, EnvironmentProblem, Inconclusive, Mismatch } from './problems.ts'
 import { endAll } from './start.ts'
 import { session, slug } from './session.ts'
@@ -79,7 +80,7 @@ export function check(name: string, claim: () => Promise<void>): void {
 /** What led to this, as far as one program tells it. */
 function timelineTo(error: unknown): Timeline | undefined {
   const witness = witnessOf(error)
-  if (witness === undefined) return undefined
+  if (witness === undefined || witness.hindrance !== undefined) return undefined
   const { command, events, deeds } = witness.program
   return timelineOf({ command, events, deeds: deeds.all, failedAt: witness.failedAt })
 }
@@ -125,6 +126,10 @@ const KEEPER_KILLED = {
     'Look whether the program, or a command that it runs, sends a signal to the parent of its first process. A system that is short of memory kills processes, too.',
 }
 
+function noRoom({ message }: Error): Exclude<Outcome['environment'], undefined> {
+  return { message: `Nothing more can be written: ${message}.`, advice: 'Make room, and check again.' }
+}
+
 type Outcome = Omit<CheckResult, 'name' | 'durationMs'> & {
   readonly environment?: { readonly message: string; readonly advice: string }
   readonly stack?: string
@@ -135,6 +140,13 @@ function outcomeOf(error: unknown): Outcome {
   if (error instanceof Inconclusive) return { verdict: 'inconclusive', note: error.message }
   if (error instanceof Mismatch) {
     const { expected, got, likely, read, repeat } = error.finding
+    const hindrance = witnessOf(error)?.hindrance
+    if (hindrance !== undefined) {
+      return {
+        verdict: 'inconclusive',
+        note: `${hindrance} What came says nothing about the program, then: ${got}. Check again.`,
+      }
+    }
     return {
       verdict: 'failed',
       expected,
@@ -152,6 +164,7 @@ function outcomeOf(error: unknown): Outcome {
   if (error instanceof Cancelled) {
     return { verdict: 'broken', note: KEEPER_KILLED.message, environment: KEEPER_KILLED }
   }
+  if (isFull(error)) return { verdict: 'broken', note: error.message, environment: noRoom(error) }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
   return { verdict: 'broken', note: text.split('\n')[0] ?? '', stack: text }
 }

@@ -8,8 +8,14 @@ const TICK_MS = 20
 /** A tick that comes later than this counts as this much. */
 const LATEST_MS = 60
 
+/** A gap between two ticks that no load explains: the machine was suspended, this process stopped, or the clock set. */
+const STANDSTILL_MS = 5_000
+
 let patient = 0
 let last = performance.now()
+let lastDate = Date.now()
+/** Each with the time of its end (`performance.now()`) and its length, ms. */
+const standstills: { readonly until: number; readonly ms: number }[] = []
 const watchers = new Set<() => void>()
 
 const clock = setInterval(tick, TICK_MS)
@@ -18,8 +24,26 @@ clock.unref()
 function tick(): void {
   const now = performance.now()
   patient += Math.min(now - last, LATEST_MS)
+  const ms = gap(now)
+  if (ms > STANDSTILL_MS) standstills.push({ until: now, ms })
   last = now
+  lastDate = Date.now()
   for (const watcher of watchers) watcher()
+}
+
+/** Since the last tick. The clock of a machine that is suspended may stand still as well, and only the date goes on. */
+function gap(now: number): number {
+  return Math.max(now - last, Math.abs(Date.now() - lastDate))
+}
+
+/** How long this process stood still at a stretch after this time (`performance.now()`), ms; 0 where it did not. */
+export function standstillSince(since: number): number {
+  const now = performance.now()
+  const all = [...standstills, { until: now, ms: gap(now) }]
+  return Math.max(
+    0,
+    ...all.filter(({ until, ms }) => until > since && ms > STANDSTILL_MS).map(({ ms }) => ms),
+  )
 }
 
 /** Milliseconds on the patient clock, from some start. */

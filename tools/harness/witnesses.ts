@@ -1,6 +1,8 @@
 /** Which program a failed claim is about, so that what happened to it can be told. */
 
+import { dirname } from 'node:path'
 import { Deeds } from './deeds.ts'
+import { hindranceSince } from './hindrance.ts'
 import { Mismatch } from './problems.ts'
 import type { Program } from './program.ts'
 
@@ -8,15 +10,20 @@ interface Witness {
   readonly program: Program
   /** Milliseconds since the epoch. */
   readonly failedAt: number
+  /** What this machine did meanwhile, so that the failure says nothing about the program. */
+  readonly hindrance: string | undefined
 }
 
 /** Programs of the lesson that is graded, the one that a check took or gave back last at the end. */
 let touched: Program[] = []
+/** When a check took hold of it for the first time (`performance.now()`). */
+const takenAt = new WeakMap<Program, number>()
 const remembered = new WeakMap<object, Witness>()
 
 /** A check has taken hold of it, or given it back. */
 export function touch(program: Program): void {
   touched = [...touched.filter((one) => one !== program), program]
+  if (!takenAt.has(program)) takenAt.set(program, performance.now())
 }
 
 export function forgetWitnesses(): void {
@@ -41,7 +48,9 @@ export function rememberWitness(error: unknown): void {
   const { repeat } = error.finding
   const told = touched.filter(({ command }) => repeat === command || repeat?.startsWith(`${command} `))
   const program = told.at(-1) ?? touched.at(-1)
-  if (program !== undefined) remembered.set(error, { program, failedAt: Deeds.now() })
+  if (program === undefined) return
+  const hindrance = hindranceSince(takenAt.get(program) ?? 0, dirname(program.identity.dataDir))
+  remembered.set(error, { program, failedAt: Deeds.now(), hindrance })
 }
 
 /** The program that a claim was about when it failed, if that is known. */
