@@ -6,7 +6,7 @@ import { basename, dirname, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { inProject, lessons, projectRoot, type Lesson } from '../catalog.ts'
 import { openGrader, type Grader } from '../harness/grading.ts'
-import { decide, estimateShare, median, type Round } from '../harness/share.ts'
+import { decideShare, estimateShare, median, type Round } from '../harness/share.ts'
 import type { CheckResult } from '../harness/verdict.ts'
 import { disturb, LEAST_LEFT_MIB, nameOf } from './accuracy/disturbances.ts'
 import { entries, inLedger, none, one, plus, record, type Counts, type Outcome } from './accuracy/ledger.ts'
@@ -274,6 +274,12 @@ function outcomesOf(
   )
 }
 
+interface Trial {
+  readonly rounds: readonly Round[]
+  readonly costs: readonly Round[]
+  readonly ms: number
+}
+
 async function repeatThroughput(
   grader: Grader,
   expectation: Expectation,
@@ -287,11 +293,12 @@ async function repeatThroughput(
   const series = { only: THROUGHPUT_CHECK, trials: times, ...(workers !== undefined && { workers }) }
   await grader.grade([{ number, slug, check, file, ...series }], (event) => {
     if (event.type !== 'trial') return
-    const { rounds, ms } = event.trial as { readonly rounds: readonly Round[]; readonly ms: number }
+    const { rounds, costs, ms } = event.trial as Trial
     const estimate = estimateShare(rounds)
-    const decision = decide(estimate, threshold, rounds.length)
-    const wanted = kind === 'solution' || kind === 'variant' ? 'above' : 'below'
-    const outcome: Outcome = decision === 'more' ? 'inconclusive' : decision === wanted ? 'right' : 'wrong'
+    const decision = decideShare(rounds, costs, threshold)
+    const isRight = kind === 'solution' || kind === 'variant'
+    const isAsExpected = (decision === 'above') === isRight
+    const outcome: Outcome = decision === 'more' ? 'inconclusive' : isAsExpected ? 'right' : 'wrong'
     graded.push({ outcome, checks: { [THROUGHPUT_CHECK]: outcome }, firstMs: 0, ms })
     const { share, low, high } = estimate
     const numbers = [share, low, high].map((value) => value.toFixed(2)).join(' ')

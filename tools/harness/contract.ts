@@ -1,6 +1,7 @@
 /** The claims that every lesson's contract shares. */
 
 import { connect } from 'node:net'
+import { openRaw } from './clients.ts'
 import { expect } from './matchers.ts'
 import { describeAnswer, fetchFrom, keptConnection, type Answer, type NoAnswer } from './http.ts'
 import { seconds } from './patience.ts'
@@ -125,6 +126,34 @@ function firstDifference(got: string, wanted: string): string {
   return `the first difference is at ${index}: ${excerpt(got)} instead of ${excerpt(wanted)}`
 }
 
+/** What every object has, though nobody has put it there. */
+const INHERITED = ['/constructor', '/toString', '/__proto__']
+
+function likelyUnknown(path: string): string {
+  if (path.startsWith('//')) {
+    return "new URL('//', base) throws, and an exception in a request listener ends the process"
+  }
+  return INHERITED.includes(path)
+    ? `an object has a ${path.slice(1)} that it inherits: look routes up in a Map, or ask Object.hasOwn`
+    : 'every path that is not a route is unknown, also one that only looks like a route'
+}
+
+/** Requests that any client may send. How they are answered is left free. */
+const ODD = [
+  'GET / HTTP/1.1\r\nHost: a b\r\n',
+  'GET / HTTP/1.1\r\nHost: \r\n',
+  'GET / HTTP/1.0\r\n',
+  'GET http://[/ HTTP/1.1\r\nHost: x\r\n',
+  'OPTIONS * HTTP/1.1\r\nHost: x\r\n',
+  'GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade, close\r\n',
+]
+
+async function sendOdd(program: Program, request: string): Promise<void> {
+  using client = await openRaw(program.port)
+  client.send(`${request}${/^connection/im.test(request) ? '' : 'Connection: close\r\n'}\r\n`)
+  await program.until(() => client.closed || client.received !== '' || undefined, { within: seconds(2) })
+}
+
 /** Unknown paths answer 404, other methods on a known GET route 405, and the same processes go on serving. */
 export async function refusesOddRequests(
   program: Program,
@@ -133,14 +162,8 @@ export async function refusesOddRequests(
 ): Promise<void> {
   const before = populationOf(program)
   const longer = known.filter((path) => path !== '/').map((path) => `${path}er`)
-  for (const path of ['/nowhere', '//', '///', '/%', '/nowhere?visitor=%', ...longer]) {
-    await program.get(path, {
-      status: 404,
-      read,
-      likely: path.startsWith('//')
-        ? "new URL('//', base) throws, and an exception in a request listener ends the process"
-        : 'every path that is not a route is unknown, also one that only looks like a route',
-    })
+  for (const path of ['/nowhere', '//', '///', '/%', '/nowhere?visitor=%', ...INHERITED, ...longer]) {
+    await program.get(path, { status: 404, read, likely: likelyUnknown(path) })
   }
   for (const path of known) {
     for (const method of ['POST', 'PUT', 'DELETE']) {
@@ -158,6 +181,14 @@ export async function refusesOddRequests(
     before,
     "a path or a body that was not expected: new URL('//', base) throws",
     '//',
+    read,
+  )
+  await Promise.all(ODD.map((request) => sendOdd(program, request)))
+  await survives(
+    program,
+    before,
+    'a Host or a target that makes no URL: new URL(request.url, `http://${host}`) throws',
+    '/',
     read,
   )
   // A visitor that is not named, or badly encoded, may be answered as the program likes.

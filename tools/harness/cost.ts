@@ -1,5 +1,6 @@
 /** What a request costs in CPU time, against the reference. */
 
+import { keptConnection, type RequestOptions } from './http.ts'
 import { measureFor, spentWhile, type Spent } from './gauge.ts'
 import { pause } from './patience.ts'
 import { Inconclusive, Mismatch } from './problems.ts'
@@ -31,17 +32,20 @@ export async function expectCost(
   advice: { readonly tooLittle: string; readonly tooMuch: string; readonly read: string },
 ): Promise<void> {
   await using reference = await startReference(0)
+  // A page may not be kept for its connection, either.
+  using kept = keptConnection()
+  using keptByReference = keptConnection()
   const requests = Math.ceil(PAGES_A_ROUND / request.renders)
   const ones: Spent[] = []
   const all: Spent[] = []
   const due: Asked = { path: request.counted === true ? wordsPath : renderPath }
   await Promise.all([
-    costOf(reference, due, WARM_UP_PAGES),
-    costOf(program, { path: renderPath }, WARM_UP_PAGES),
+    costOf(reference, keptByReference, due, WARM_UP_PAGES),
+    costOf(program, kept, { path: renderPath }, WARM_UP_PAGES),
   ])
   for (;;) {
-    ones.push(await costOf(reference, due, PAGES_A_ROUND))
-    all.push(await costOf(program, request, requests))
+    ones.push(await costOf(reference, keptByReference, due, PAGES_A_ROUND))
+    all.push(await costOf(program, kept, request, requests))
     const rounds = roundsOf(ones, all, requests * request.renders)
     const ratio = estimateRatio(rounds)
     const low = decide(ratio, bounds.atLeast, rounds.length)
@@ -76,14 +80,25 @@ function wordsPath(visitor: string): string {
 type Asked = Pick<Priced, 'path' | 'beside'>
 
 /** Of so many requests, one after another. */
-function costOf(program: Program, { path, beside }: Asked, requests: number): Promise<Spent> {
+function costOf(
+  program: Program,
+  kept: RequestOptions,
+  { path, beside }: Asked,
+  requests: number,
+): Promise<Spent> {
   return spentWhile(program, async () => {
     for (let sent = 0; sent < requests; sent += 1) {
-      const long = program.get(path(nextVisitor()))
+      const long = askKept(program, path(nextVisitor()), kept)
       if (beside !== undefined) await askBeside(program, beside, long)
       await long
     }
   })
+}
+
+/** Nobody has to keep a connection: where one is closed the same is asked on a fresh one. */
+async function askKept(program: Program, path: string, kept: RequestOptions): Promise<void> {
+  const answer = await program.fetch(path, kept)
+  if (!answer.ok || answer.status !== 200) await program.get(path)
 }
 
 /** A light request costs a hundredth of a render's time and less between two of these. */

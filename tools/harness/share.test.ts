@@ -1,9 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import {
   decide,
+  decideShare,
   estimateRatio,
   estimateShare,
+  FIRST_LOOK,
   LAST_LOOK,
+  LEAST_COST,
   studentQuantile,
   type Decision,
   type Round,
@@ -114,3 +117,14 @@ function mulberry(seed: number): () => number {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
   }
 }
+
+test('a page that costs too little is refused, whatever its share', () => {
+  const rounds = Array.from({ length: FIRST_LOOK }, () => ({ one: 100, ideal: 195, yours: 900 }))
+  const costs = (yours: number): readonly Round[] => rounds.map(() => ({ one: 10, ideal: 10, yours }))
+  expect(decideShare(rounds, costs(1), 0.6)).toBe('cheap')
+  expect(decideShare(rounds, costs(LEAST_COST * 10), 0.6)).toBe('more')
+  expect(decideShare(rounds, costs(10), 0.6)).toBe('above')
+  const slow = rounds.map((round) => ({ ...round, yours: 100 }))
+  expect(decideShare(slow, costs(10), 0.6)).toBe('below')
+  expect(decideShare(slow, costs(1), 0.6)).toBe('cheap')
+})

@@ -8,11 +8,13 @@ import { Inconclusive, Mismatch } from './problems.ts'
 import type { Program } from './program.ts'
 import {
   decide,
+  decideShare,
   estimateRatio,
   estimateShare,
   estimateSpeedUp,
   FIRST_LOOK,
   LAST_LOOK,
+  LEAST_COST,
   mean,
   type Estimate,
   type Round,
@@ -37,10 +39,12 @@ type Slices = Readonly<Record<Slice['program'], readonly Measured[]>>
 
 interface Rounds {
   readonly undisturbed: readonly Round[]
+  /** What an answer cost in each. */
+  readonly costs: readonly Round[]
   readonly slices: Slices
 }
 
-type Judge = (rounds: readonly Round[]) => boolean
+type Judge = (rounds: readonly Round[], costs: readonly Round[]) => boolean
 
 /**
  * The program gets at least this share of the speed-up that a reference cluster of the same size gets on these cores.
@@ -58,16 +62,17 @@ export async function expectShare(
       'This machine lets the workshop use one core, so there is no speed-up to take a share of. All that could be checked without a second core holds.',
     )
   }
-  const isOver: Judge = (so) => {
+  const isOver: Judge = (so, costs) => {
     const none = so.length >= 6 && estimateSpeedUp(so).high < LEAST_SPEED_UP
-    return none || decide(estimateShare(so), threshold, so.length) !== 'more'
+    return none || decideShare(so, costs, threshold) !== 'more'
   }
   const rounds = await measure(program, workers, isOver, { headers })
   const estimate = estimateShare(rounds.undisturbed)
   report(rounds, threshold, estimate, workers)
+  const decision = decideShare(rounds.undisturbed, rounds.costs, threshold)
+  if (decision === 'cheap') refuseCheapPages(program, rounds)
   refuseWithoutSpeedUp(rounds)
-  const decision = decide(estimate, threshold, rounds.undisturbed.length)
-  if (decision === 'more') throw new Inconclusive(undecided(estimate, threshold, rounds))
+  if (decision === 'more') throw new Inconclusive(undecidedShare(estimate, threshold, rounds))
   if (decision === 'above') return refuseTurnsInACrowd(program, rounds, threshold)
   const { parallel, efficiency } = account(rounds)
   throw new Mismatch({
@@ -75,6 +80,16 @@ export async function expectShare(
     got: `${estimate.share.toFixed(2)} of it (surely between ${estimate.low.toFixed(2)} and ${estimate.high.toFixed(2)}): ${describeRates(rounds)}`,
     likely: likelyLoss(parallel, efficiency, workers),
     read,
+    repeat: program.command,
+  })
+}
+
+function refuseCheapPages(program: Program, { costs }: Rounds): never {
+  throw new Mismatch({
+    expected: 'every page is rendered for its request, under load too',
+    got: `an answer cost ${estimateRatio(costs).share.toFixed(2)} of the CPU time of one render`,
+    likely: 'pages are kept from one request to the next, or put together from one that was rendered before',
+    read: 'the-contract',
     repeat: program.command,
   })
 }
@@ -150,8 +165,8 @@ async function measure(
   const { trials = 0 } = session()
   for (let trial = 0; trial < trials; trial += 1) {
     const started = performance.now()
-    const { undisturbed, slices } = await takeTurns(load, programs, isOver, options)
-    await tellTrial({ rounds: undisturbed, ms: Math.round(performance.now() - started), slices })
+    const { undisturbed, costs, slices } = await takeTurns(load, programs, isOver, options)
+    await tellTrial({ rounds: undisturbed, costs, ms: Math.round(performance.now() - started), slices })
   }
   // Awaited here: the programs end with this function.
   return await takeTurns(load, programs, isOver, options)
@@ -174,6 +189,7 @@ async function takeTurns(
 ): Promise<Rounds> {
   const slices: Record<Slice['program'], Measured[]> = { one: [], ideal: [], yours: [] }
   let undisturbed: readonly Round[] = []
+  let costs: readonly Round[] = []
   while (undisturbed.length < LAST_LOOK) {
     // Mirrored order: a drift of the machine's speed cancels over two rounds.
     for (const name of undisturbed.length % 2 === 0 ? order : order.toReversed()) {
@@ -183,9 +199,10 @@ async function takeTurns(
       await tellLive({ program: name, rate: slice.rate, round: undisturbed.length + 1 } satisfies Slice)
     }
     undisturbed = roundsIn(slices, (slice) => slice.wanted)
-    if (isOver(undisturbed)) break
+    costs = costsIn(slices)
+    if (isOver(undisturbed, costs)) break
   }
-  return { undisturbed, slices }
+  return { undisturbed, costs, slices }
 }
 
 /** The rounds by what the cores that the programs could have used would have brought; see share.ts. */
@@ -197,6 +214,16 @@ function roundsIn(slices: Slices, coresOf: (slice: Measured) => number): readonl
     one: rate(slices.one[round]),
     ideal: rate(slices.ideal[round % slices.ideal.length]),
     yours: rate(yours),
+  }))
+}
+
+function costsIn(slices: Slices): readonly Round[] {
+  const cost = costIn(slices)
+  const of = (slice: Measured | undefined): number => (slice === undefined ? 0 : cost([slice]))
+  return slices.yours.map((yours, round) => ({
+    one: of(slices.one[round]),
+    ideal: of(slices.ideal[round % slices.ideal.length]),
+    yours: of(yours),
   }))
 }
 
@@ -283,6 +310,13 @@ function refuseTurnsInACrowd(program: Program, { slices }: Rounds, threshold: nu
   throw new Inconclusive(
     'So many programs want the cores that workers which take turns could not be told from workers which wait for a core. Close what you can and check again.',
   )
+}
+
+function undecidedShare(estimate: Estimate, threshold: number, rounds: Rounds): string {
+  const { undisturbed, costs } = rounds
+  return decide(estimate, threshold, undisturbed.length) === 'above'
+    ? undecided(estimateRatio(costs), LEAST_COST, rounds)
+    : undecided(estimate, threshold, rounds)
 }
 
 function undecided(estimate: Estimate, threshold: number, rounds: Rounds): string {

@@ -3,10 +3,12 @@
  * under load costs. One slice per line on standard input, one report per line on standard output.
  *
  * Every request opens a connection of its own (`reconnectRate: 1`), since the kernel and the primary share out
- * connections, not requests, and asks for another visitor. An answer counts at the time when its head arrives: with
- * one request per connection and one connection at a time per client, that is once per whole answer. (Autocannon
- * itself does not count the last answer before a reconnection.) When the slice is over each client finishes what it
- * has begun, so that nothing of a slice runs into the next.
+ * connections, not requests. Few visitors ask again and again, so that a page that is kept from one request to the
+ * next costs next to nothing: in a quarter of the time each client asks for a visitor of its own, in the rest all ask
+ * for the same one. An answer counts at the time when its head arrives: with one request per connection and one
+ * connection at a time per client, that is once per whole answer. (Autocannon itself does not count the last answer
+ * before a reconnection.) When the slice is over each client finishes what it has begun, so that nothing of a slice
+ * runs into the next.
  */
 
 import { performance } from 'node:perf_hooks'
@@ -31,7 +33,13 @@ function now() {
   return performance.timeOrigin + performance.now()
 }
 
-let visitors = 0
+let asked = 0
+
+/** @param {number} client counted from 0 */
+function nextVisitor(client) {
+  asked += 1
+  return asked % 64 < 16 ? `visitor-${client % 4}` : 'the-same-for-all'
+}
 
 /** @param {Slice} slice */
 async function fire({ id, port, connections, ms, path, headers = {} }) {
@@ -44,6 +52,7 @@ async function fire({ id, port, connections, ms, path, headers = {} }) {
   const faults = { status: 0, wrongPage: 0, failed: 0 }
   let bytes = 0
   const left = new Set()
+  let clients = 0
 
   await new Promise((resolve) => {
     // Typed as a promise only; it is an emitter with `stop` as well.
@@ -59,18 +68,17 @@ async function fire({ id, port, connections, ms, path, headers = {} }) {
         sampleInt: 10,
         excludeErrorStats: true,
         requests: [{}],
-        setupClient: (/** @type {any} */ client) => follow(client),
+        setupClient: (/** @type {any} */ client) => follow(client, clients++),
       })
     )
     instance.on('done', () => resolve(undefined))
 
-    /** @param {any} client */
-    function follow(client) {
+    /** @param {any} client @param {number} index */
+    function follow(client, index) {
       let visitor = `first-${id}`
       let named = true
       client.requestIterator.requests[0].setupRequest = (/** @type {object} */ request) => {
-        visitors += 1
-        visitor = `load-${visitors}-${id}`
+        visitor = nextVisitor(index)
         return { ...request, path: `${path}${visitor}` }
       }
       client.on('request', () => {
