@@ -92,13 +92,24 @@ check('each worker counts its own hits', async () => {
   const answers = [...(await meetEveryWorker(program, '/', { read: 'memory-is-not-shared' }))]
   await other()
   answers.push(...(await meetEveryWorker(program, '/', { read: 'memory-is-not-shared' })))
+  answers.push(...(await atOnce(program, 24)))
+  countFromOne(program, answers)
+})
+
+/** So many requests for `/`, each on its own connection: several are with one worker at the same time. */
+function atOnce(program: Program, count: number): Promise<readonly Answer[]> {
+  return Promise.all(Array.from({ length: count }, () => program.get('/', { read: 'memory-is-not-shared' })))
+}
+
+/** @param answers all that these workers have given to `/` */
+function countFromOne(program: Program, answers: readonly Answer[]): void {
   const byWorker = new Map<number, number[]>()
   for (const answer of answers) {
     const id = answer.servedBy?.worker ?? 0
     byWorker.set(id, [...(byWorker.get(id) ?? []), Number(jsonOf(answer)?.hits)])
   }
   for (const [worker, hits] of byWorker) isCountedFromOne(program, worker, hits)
-})
+}
 
 function isCountedFromOne(program: Program, worker: number, unsorted: readonly number[]): void {
   const hits = [...unsorted].sort((a, b) => a - b)
@@ -109,7 +120,7 @@ function isCountedFromOne(program: Program, worker: number, unsorted: readonly n
       got: `${hits.slice(0, 12).join(', ')}${hits.length > 12 ? ', …' : ''}`,
       likely: Number.isNaN(hits[0])
         ? 'hits is missing, or not a number'
-        : 'other routes are counted too, or the counter is shared through a file or the primary',
+        : 'other routes are counted too, or the counter is shared through a file or the primary, or read before an await and written after it',
       read: 'memory-is-not-shared',
       repeat: program.commandWith('/'),
     },
@@ -159,12 +170,50 @@ check('killing one worker leaves the others serving', async () => {
   await using program = await start({ workers: 3, fresh: true })
   const read = 'when-a-worker-dies'
   // First the first, then the last: none is more than the others.
-  await servesWithout(program, program.listening[0], read)
-  await servesWithout(program, program.listening.at(-1), read)
-  await meetEveryWorker(program, '/', { read })
+  const [first, other, last] = program.atLeast(3)
+  const answers = [
+    ...(await servesWithout(program, first, read)),
+    ...(await servesWithout(program, last, read)),
+  ]
+  // Whatever the program makes of the deaths happens now.
+  await program.quiet(seconds(1))
+  holds(
+    program.listening.some(({ pid }) => pid === other.pid),
+    {
+      expected: 'after two of three workers were killed, the third goes on',
+      got: 'it has gone, too',
+      likely: 'one death restarts all workers, and each of them had clients',
+      read,
+      repeat: program.command,
+    },
+  )
+  answers.push(...(await meetEveryWorker(program, '/', { read })))
+  const old = [first, other, last].map(({ id }) => id)
+  countFromOne(
+    program,
+    answers.filter(({ servedBy }) => servedBy !== undefined && !old.includes(servedBy.worker)),
+  )
+  await primaryStaysSilent(program, read)
 })
 
-async function servesWithout(program: Program, victim: Worker | undefined, read: string): Promise<void> {
+/** Not even while there is no worker left. */
+async function primaryStaysSilent(program: Program, read: string): Promise<void> {
+  await Promise.all(program.listening.map((worker) => program.killOneWorker(worker)))
+  for (let asked = 0; asked < 10; asked += 1) {
+    const answer = await program.fetch('/', { within: seconds(1) })
+    holds(!answer.ok || answer.servedBy?.role !== 'primary', {
+      expected: 'the primary answers no request itself, also when every worker was killed',
+      got: describeAnswer(answer),
+      read,
+      repeat: program.command,
+    })
+    await pause(100)
+  }
+}
+
+/** Resolves to what was answered. */
+async function servesWithout(program: Program, victim: Worker, read: string): Promise<readonly Answer[]> {
+  const answers: Answer[] = []
   const lost = await program.killOneWorker(victim)
   await program.until(() => program.workers.find(({ id, state }) => id === lost.id && state === 'gone'), {
     within: seconds(5),
@@ -181,7 +230,9 @@ async function servesWithout(program: Program, victim: Worker | undefined, read:
       read,
       repeat: program.command,
     })
+    answers.push(answer)
   }
+  return answers
 }
 
 check('the workers share the load', async () => {

@@ -55,13 +55,15 @@ export async function meetEveryWorker(
       : answers.length === 0 && failed !== undefined
         ? `nobody did: ${describeFailure(failed)}`
         : `${met().length} of them did; the answers came from ${describeServers(answers)}`,
-    likely: unseen
-      ? 'workers have to inherit NODE_OPTIONS, through which the checker looks into them'
-      : likely,
+    likely: unseen ? UNSEEN : likely,
     read,
     repeat: program.command,
   })
 }
+
+/** What it usually means when an answer does not tell the process that it comes from. */
+const UNSEEN =
+  'the answer does not come through node:http, by which the checker tells who gave it, or from a process that does not inherit NODE_OPTIONS'
 
 /** `2 workers`, `the primary`, … */
 function describeServers(answers: readonly Answer[]): string {

@@ -128,6 +128,7 @@ export class Program implements AsyncDisposable {
   /** So many workers that listen now, the one that was forked first before the others; a Mismatch where there are fewer. */
   atLeast(count: 1): readonly [Worker, ...Worker[]]
   atLeast(count: 2): readonly [Worker, Worker, ...Worker[]]
+  atLeast(count: 3): readonly [Worker, Worker, Worker, ...Worker[]]
   atLeast(count: number): readonly Worker[] {
     const listening = this.listening.toSorted((a, b) => a.forkedSeq - b.forkedSeq)
     if (listening.length >= count) return listening
