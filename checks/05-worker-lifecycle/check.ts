@@ -116,7 +116,7 @@ function describesWell(program: Program, { id, pid, forkedAt }: Worker, list: re
 const stateOf = (list: readonly ListedWorker[], id: number) => list.find((worker) => worker.id === id)?.state
 
 check('a worker that dies is replaced once', async () => {
-  await using program = await start({ workers: 2, fresh: true })
+  await using program = await start({ workers: 3, fresh: true })
   const read = 'wanted-against-alive'
   const killed = await program.killOneWorker()
   await expect(program).toReplace(killed, { within: seconds(2), read })
@@ -127,9 +127,21 @@ check('a worker that dies is replaced once', async () => {
     likely: 'exit code 0 is taken for an end on purpose: only whoever gave the order knows whether it was',
     read,
   })
-  const both = program.listening
-  await Promise.all(both.map((worker) => program.killOneWorker(worker)))
-  await reaches(program, 2, { without: both, because: 'both workers are killed at once', read })
+  const all = program.listening
+  const before = program.workers.length
+  await Promise.all(all.map((worker) => program.killOneWorker(worker)))
+  const because = 'all three workers are killed at once'
+  // Who is forked later cannot listen in time.
+  const forked = (): number => program.workers.length - before
+  const inTime = await program.until(() => forked() >= all.length || undefined, { within: seconds(2) })
+  holds(inTime === true, {
+    expected: `three fresh workers, each within 2 s: ${because}`,
+    got: `${forked()} ${forked() === 1 ? 'was' : 'were'} forked in that time`,
+    likely: 'several deaths at once are taken for a loop of crashes, though these workers had listened',
+    read,
+    repeat: program.command,
+  })
+  await reaches(program, 3, { without: all, because, read })
 })
 
 const stories = sideBySide({ retiresOne, retiresAll, scales, mixes })
@@ -156,11 +168,18 @@ async function retiresOne(): Promise<void> {
   const because = 'one of two workers is retired'
   await opensAdmin(program, 'the-admin-interface')
   const [retired] = program.listening as [Worker, ...Worker[]]
-  using slow = await beginOnEach(program, [retired], '/slow?ms=2500', { read, keepAlive: true })
+  // Two at the same time: the first that is answered is not the last.
+  const [long, short] = await Promise.all([
+    beginOnEach(program, [retired], '/slow?ms=2500', { read, keepAlive: true }),
+    beginOnEach(program, [retired], '/slow?ms=1000', { read }),
+  ])
+  using slow = long
+  using shorter = short
   const before = program.workers.length
   await giveOrder(program, `POST /workers/${retired.id}/retire`, { read })
   await giveOrder(program, `POST /workers/${retired.id}/retire`, { read })
   await giveOrder(program, 'POST /workers/9999/retire', { status: 404, read })
+  await shorter.areAnswered(program, [retired], { because, read })
   await slow.areAnswered(program, [retired], { because, read })
   await leave(program, [retired], { because, read })
   await reaches(program, 2, { without: [retired], because, read })
@@ -258,6 +277,28 @@ async function retiresTheOnlyOne(program: Program): Promise<void> {
     read,
   })
   neverMoreThan(program, 2, { since, because, read: 'one-more-than-wanted' })
+  await changesItsMind(program)
+}
+
+/** The only one that listens stays, while those that are too many still start. */
+async function changesItsMind(program: Program): Promise<void> {
+  const read = 'the-service-never-stops'
+  const because = 'one worker listens, four are wanted, and at once only one again'
+  const since = lastEvent(program)
+  const clients = someClients(program)
+  try {
+    await giveOrder(program, 'PUT /scale', { body: '{"workers":4}', read })
+    await giveOrder(program, 'PUT /scale', { body: '{"workers":1}', read })
+    await reaches(program, 1, { within: seconds(20), because, read })
+  } finally {
+    await clients.stop()
+  }
+  noneFailed(program, clients, {
+    because,
+    likely: 'the one that listens is told to go, and the one that stays still starts',
+    read,
+  })
+  neverMoreThan(program, 5, { since, because, read: 'one-more-than-wanted' })
 }
 
 async function scales(): Promise<void> {
@@ -266,6 +307,9 @@ async function scales(): Promise<void> {
   await opensAdmin(program, 'the-admin-interface')
   const since = lastEvent(program)
   for (const body of nonsense) await giveOrder(program, 'PUT /scale', { status: 400, body, read })
+  const lost = await program.killOneWorker()
+  const afterNonsense = 'two are wanted whatever was refused, and one is killed'
+  await reaches(program, 2, { without: [lost], because: afterNonsense, read })
   const clients = someClients(program)
   try {
     await giveOrder(program, 'PUT /scale', { body: '{"workers":4}', read })
@@ -291,6 +335,20 @@ async function scales(): Promise<void> {
   })
   const killed = await program.killOneWorker()
   await reaches(program, 3, { without: [killed], because: 'three are wanted, and one is killed', read })
+  await retiresTwoOfFewer(program)
+}
+
+/** The number that counts is the one of now, and not the greatest that ever was. */
+async function retiresTwoOfFewer(program: Program): Promise<void> {
+  const read = 'one-more-than-wanted'
+  const because = 'three workers are wanted, where it was four before, and two are retired at once'
+  const since = lastEvent(program)
+  const [first, second] = program.atLeast(2)
+  const retired = [first, second]
+  await Promise.all(retired.map(({ id }) => giveOrder(program, `POST /workers/${id}/retire`, { read })))
+  await leave(program, retired, { within: seconds(30), because, read })
+  await reaches(program, 3, { without: retired, because, read })
+  neverMoreThan(program, 4, { since, because, read })
 }
 
 const nonsense = [
@@ -329,6 +387,14 @@ async function mixes(): Promise<void> {
   // The second order may wait for the fresh worker of the first, and then tell one to go that is too many.
   await reaches(program, 2, { within: seconds(20), without: [retired, killed], because, read })
   neverMoreThan(program, 4, { since, killed: [killed], because, read })
+
+  since = lastEvent(program)
+  because = 'of two workers one is retired, and killed at once'
+  const [doomed] = program.atLeast(1)
+  await giveOrder(program, `POST /workers/${doomed.id}/retire`, { read })
+  const dead = await program.killOneWorker(doomed)
+  await reaches(program, 2, { without: [dead], because, read })
+  neverMoreThan(program, 3, { since, killed: [dead], because, read })
 }
 
 const lastEvent = (program: Program): number => program.events.at(-1)?.seq ?? 0
@@ -389,20 +455,40 @@ async function endsAtRest(): Promise<void> {
   })
 }
 
-/** One worker drains a request that never ends, another has one in flight, and a third is starting. */
+/** One of four workers drains a request that never ends, the others have one in flight, and two are starting. */
 async function endsInTheMiddle(): Promise<void> {
   const read = 'the-end-of-everything'
-  await using program = await start({ workers: 2, fresh: true })
+  await using program = await start({ workers: 4, fresh: true })
   await opensAdmin(program, 'the-admin-interface')
   using _slow = await beginOnEach(program, program.listening, '/slow?ms=600000', { read })
-  const [retired] = program.listening as [Worker, ...Worker[]]
+  const [retired] = program.atLeast(1)
   await giveOrder(program, `POST /workers/${retired.id}/retire`, { read })
   await isListedAsDraining(program, retired)
   await giveNextForks(program, { holdListen: true })
-  await giveOrder(program, 'PUT /scale', { body: '{"workers":3}', read })
-  await program.until(() => program.eventsOf('listen-held')[0], { within: seconds(5) })
+  await giveOrder(program, 'PUT /scale', { body: '{"workers":6}', read })
+  const held = await program.until(() => program.eventsOf('listen-held')[0], { within: seconds(5) })
+  // One of those that start dies: who would fork for it in a while has to think again.
+  if (held !== undefined) await program.signal('SIGKILL', held.pid)
+  await program.until(
+    () => program.eventsOf('exit').some(({ workerPid }) => workerPid === held?.pid) || undefined,
+    {
+      within: seconds(2),
+    },
+  )
+  const signalled = Date.now()
   await endsInTime(program)
+  const late = program.workers.filter(({ forkedAt }) => forkedAt > signalled + LATE_MS)
+  holds(late.length === 0, {
+    expected: 'nobody is forked after SIGTERM',
+    got: `${late.length} ${late.length === 1 ? 'was' : 'were'}, for one that had died before`,
+    likely: 'a timer that was set before SIGTERM forks, and nobody asks then whether the end has begun',
+    read,
+    repeat: program.command,
+  })
 }
+
+/** So long after the signal was sent the program has it. */
+const LATE_MS = 250
 
 async function endsInTime(program: Program): Promise<void> {
   const read = 'the-end-of-everything'
