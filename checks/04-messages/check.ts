@@ -41,10 +41,12 @@ import {
   start,
   statsIn,
   stop,
+  takenBetween,
   tellsReadyOnce,
   totalOf,
   totalSeenBy,
   workersUnderLoad,
+  type Scene,
   type Worker,
 } from '#harness'
 
@@ -88,9 +90,15 @@ check('hits are counted over the whole cluster', async () => {
     countHit(scene, await scene.program.get('/', { read }))
     await scene.program.get('/banner', { read })
     await scene.program.fetch('/nowhere')
+    for (const method of ['POST', 'PUT', 'DELETE']) await scene.program.fetch('/', { method })
   }
   await Promise.all(Array.from({ length: 30 }, client))
   await expectExactStats(scene, { read })
+  // Several questions of one worker are under way at once.
+  const [asker] = scene.workers as [Worker]
+  const likely = 'two questions at the same time have the same id, or none'
+  const questions = Array.from({ length: 20 }, () => scene.program.get('/stats', { read, likely }))
+  for (const answer of await Promise.all(questions)) expectExact(scene, asker, answer, { read, likely })
 })
 
 check('the hits of a dead worker stay, and its replacement counts', async () => {
@@ -142,7 +150,36 @@ check('a hit older than 250 ms survives the death of its worker', async () => {
       repeat: program.command,
     })
   }
+  await tellsWhileHitsGoOn(scene, await scene.replacement(read), witness)
 })
+
+const GAP_MS = 50
+/** Older than the 250 ms by as much as clocks, signals and a busy machine may take. */
+const OLD_MS = 700
+
+/** Hits that never pause are told all the same. */
+async function tellsWhileHitsGoOn(scene: Scene, worker: Worker, witness: Worker): Promise<void> {
+  const { program } = scene
+  const times: number[] = []
+  const before = await program.usage()
+  while (times.length < 30) {
+    await hit(scene, worker, 1)
+    times.push(performance.now())
+    await pause(GAP_MS)
+  }
+  const old = OLD_MS + takenBetween(before, await program.usage())
+  const killedAt = performance.now()
+  await scene.kill(worker)
+  const least = totalOf(scene) - times.filter((time) => killedAt - time < old).length
+  const seen = await totalSeenBy(scene, witness)
+  holds(seen >= least, {
+    expected: `${least} hits or more, under a hit each ${GAP_MS} ms: so many were made ${Math.round(old)} ms or more before their worker was killed`,
+    got: `/stats says ${seen}`,
+    likely: 'each hit puts the report off, and it is sent only when hits pause',
+    read: 'what-a-dead-worker-takes-with-it',
+    repeat: program.command,
+  })
+}
 
 check('a PUT changes the banner of every worker', async () => {
   await using scene = await openScene(TELLING)
@@ -286,6 +323,7 @@ check('a stopped worker holds up no PUT, and agrees when it returns', async () =
   await using stopped = await stop(scene.program, slow)
   const put = sendBanner(scene, teller, 'the new one')
   await expectAnswerInTime(scene, put, { read })
+  if (put.status === 503) await refusesAgain(scene, teller, put.text, read)
   await stopped[Symbol.asyncDispose]()
   await expectOutcome(scene, put, 'the old one', {
     read,
@@ -295,6 +333,20 @@ check('a stopped worker holds up no PUT, and agrees when it returns', async () =
   await expectBannerEverywhere(scene, 'another one', { read })
   scene.isWhole()
 })
+
+/** A client does after a 503 what clients do. Nothing has changed meanwhile: one worker still cannot say that it uses it. */
+async function refusesAgain(scene: Scene, teller: Worker, text: string, read: string): Promise<void> {
+  const again = sendBanner(scene, teller, text)
+  await expectAnswerInTime(scene, again, { read })
+  holds(again.status === 503, {
+    expected:
+      'the same PUT once more is answered with 503 too, as the stopped worker still has the old banner',
+    got: String(again.status),
+    likely: 'a text that the worker has already is answered with 204 at once, and nobody else is asked',
+    read,
+    repeat: scene.program.command,
+  })
+}
 
 check('a new worker starts with the current banner', async () => {
   await using scene = await openScene(TELLING)
@@ -440,10 +492,18 @@ check('unknown and malformed messages change nothing', async () => {
     telling.flatMap(({ to, message }) =>
       to === whom ? spoilt(message, (leaf) => leaf === 'keep me', [null, 42, {}]) : [],
     )
+  // A number that is none, beside a text that would show.
+  const numbers = telling.flatMap(({ to, message }) =>
+    to === 'worker'
+      ? spoilt(message, (leaf) => leaf === 'keep me', ['spoilt'])
+          .filter((changed) => JSON.stringify(changed).includes('spoilt'))
+          .flatMap((changed) => spoilt(changed, (leaf) => typeof leaf === 'number', ['many', null]))
+      : [],
+  )
   for (const worker of workers) {
     for (const message of distinct([...junkMessages, ...numbersAndNames, ...texts('primary')]))
       await sendMessage(program, worker, message)
-    for (const message of distinct([...junkMessages, ...texts('worker')]))
+    for (const message of distinct([...junkMessages, ...texts('worker'), ...numbers]))
       await sendToWorker(program, worker, message)
   }
   await program.eventually(async () => undefined, { within: 300 })

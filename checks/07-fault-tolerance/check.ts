@@ -10,6 +10,7 @@ import {
   holds,
   Inconclusive,
   keepsPaceInReload,
+  keepsAdminToLoopback,
   keptConnection,
   openRequest,
   patientNow,
@@ -222,6 +223,16 @@ async function overdueCrash(): Promise<void> {
     repeat: program.command,
   })
   await isReplaced(program, victim, lostAfter)
+  // A second one may come for the exit, after a pause.
+  const forked = (): number => program.workers.filter(({ forkedSeq }) => forkedSeq > lostAfter).length
+  await program.until(() => forked() > 1 || undefined, { within: seconds(3.3) })
+  holds(forked() === 1, {
+    expected: 'one worker in the place of one that has crashed and whose drain was cut',
+    got: `${forked()} were forked`,
+    likely: 'it is replaced at the crash, and again when its exit comes, which looks like another death',
+    read,
+    repeat: program.command,
+  })
 }
 
 function hasFailed(program: Program, { code, signal }: Exit, what: string): void {
@@ -479,6 +490,7 @@ function ctrlC(): Promise<void> {
       await program.signal('SIGINT', 'group')
     },
     async (program) => {
+      await program.signal('SIGINT', 'group')
       await program.signal('SIGTERM', 'group')
       await program.signal('SIGINT')
       await program.signal('SIGHUP')
@@ -579,17 +591,31 @@ async function watchEnd(program: Program) {
 }
 
 async function endless(): Promise<void> {
-  await using program = await start({ workers: 2, env: { SHUTDOWN_MS: '1000' }, fresh: true })
+  await using program = await start({ workers: 3, env: { SHUTDOWN_MS: '1000' }, fresh: true })
   const read = 'a-deadline-for-every-drain'
-  using _inFlight = await beginOnEach(program, twoOf(program), '/slow?ms=600000', { read })
+  const [first, second, third] = program.atLeast(3)
+  using _inFlight = await beginOnEach(program, [first, second], '/slow?ms=600000', { read })
+  // Whoever has to be replaced just now is not, any more.
+  const lost = await program.killOneWorker(third)
+  await program.until(() => exitOfLost(program, lost), { within: seconds(5) })
   const at = now()
   await program.signal('SIGTERM')
+  const more = signalsAgain(program)
   await expect(program).toEnd({
     within: seconds(3),
     code: 1,
     read,
     likely:
-      'the deadline is missing, or it looks for workers in cluster.workers, which those that drain have left; 1 tells that something was cut',
+      'the deadline is missing, or it looks for workers in cluster.workers, which those that drain have left, or begins anew with each signal; 1 tells that something was cut',
+  })
+  await more
+  const late = program.workers.filter(({ forkedAt }) => forkedAt > at + LATE_MS).length
+  holds(late === 0, {
+    expected: 'after the signal nothing is forked any more',
+    got: `${late} ${late === 1 ? 'worker was' : 'workers were'} forked, for one that had died before`,
+    likely: 'the pause before a fork goes on, and nobody asks then whether the end has begun',
+    read: 'end-on-a-signal',
+    repeat: program.command,
   })
   const ended = program.eventsOf('ended')[0]?.at ?? at
   holds(ended - at > 900, {
@@ -608,9 +634,26 @@ async function endless(): Promise<void> {
 
 // Reloads
 
+/** So long after a signal was sent the program has it. */
+const LATE_MS = 250
+
+function exitOfLost(program: Program, { pid }: { readonly pid: number }): true | undefined {
+  return program.eventsOf('exit').some(({ workerPid }) => workerPid === pid) || undefined
+}
+
+/** More signals while it drains: who counts from each of them never comes to an end in time. */
+async function signalsAgain(program: Program): Promise<void> {
+  for (let nth = 0; nth < 7; nth += 1) {
+    const ended = await program.until(() => program.ended, { within: 400, alive: false })
+    if (ended !== undefined) return
+    await program.signal(nth % 2 === 0 ? 'SIGINT' : 'SIGTERM')
+  }
+}
+
 async function replacementFirst(): Promise<void> {
   await using program = await start({ workers: 2, env: { SHUTDOWN_MS: '1000' }, fresh: true })
   const advice = { read: 'replace-first-then-retire', repeat: program.command }
+  await keepsAdminToLoopback(program, 'the-contract')
   const old = twoOf(program)
   using _inFlight = await beginOnEach(program, old, '/slow?ms=600000', advice)
   await giveNextForks(program, { holdListen: true })
@@ -685,9 +728,37 @@ async function failedReload(): Promise<void> {
   }
   stillListen(program, old, begun, 'no replacement came to listen')
   await program.get('/', advice)
+  await oneMoreDeath(program)
   await giveNextForks(program, {})
+  const now = program.listening
   await reloads(program)
-  await isRenewed(program, old, 'once they can start again')
+  await isRenewed(program, now, 'once they can start again')
+}
+
+/** After as many failed reloads as the budget has, a worker that never listens is the first in a row. */
+async function oneMoreDeath(program: Program): Promise<void> {
+  const { lostAfter } = await program.killOneWorker()
+  const dead = (): true | undefined => neverListened(program, lostAfter).length > 0 || undefined
+  await program.until(() => dead() ?? (program.ended !== undefined || undefined), {
+    within: seconds(15),
+    alive: false,
+  })
+  await giveNextForks(program, {})
+  await program.until(() => program.listening.length >= 2 || program.ended !== undefined || undefined, {
+    within: seconds(15),
+    alive: false,
+  })
+  holds(program.ended === undefined && program.listening.length >= 2, {
+    expected:
+      'failed reloads do not count against the budget: after five of them, one worker that never listened is replaced',
+    got:
+      program.ended === undefined
+        ? 'it was not replaced'
+        : `the program ended with exit code ${program.ended.code}`,
+    likely: 'the deaths of replacements are counted as well, and only the end is left to other workers',
+    read: 'a-reload-that-fails',
+    repeat: program.command,
+  })
 }
 
 async function endInReload(): Promise<void> {
@@ -699,6 +770,14 @@ async function endInReload(): Promise<void> {
   const since = lastEvent(program)
   await program.signal('SIGHUP')
   await isHeld(program, since)
+  const second = await program.admin('/reload', reloadRequest)
+  holds(second.ok && second.status === 409, {
+    expected: 'POST /reload answers 409 while a reload runs, also one that SIGHUP has started',
+    got: describeAnswer(second),
+    likely: 'each way to start a reload has a flag of its own',
+    read: 'replace-first-then-retire',
+    repeat: program.command,
+  })
   const end = await watchEnd(program)
   await program.signal('SIGTERM')
   await program.quiet(100)

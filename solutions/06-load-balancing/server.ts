@@ -70,12 +70,16 @@ function fork(place: number): void {
 
 /** Opens PORT for everybody, and the admin interface for this machine. */
 function listen(workers: number): void {
-  createServer(serve)
+  const proxy = createServer(serve)
     // Whether the body of a request with `expect: 100-continue` is wanted, its worker decides.
     .on('checkContinue', serve)
     .on('error', giveUp)
-    .listen(port, () => console.log(`ready: ${workers} workers on port ${port}`))
-  createServer(administer).on('error', giveUp).listen(adminPort, '127.0.0.1')
+  createServer(administer)
+    .on('error', giveUp)
+    // Whoever reads `ready` may ask either port.
+    .listen(adminPort, '127.0.0.1', () => {
+      proxy.listen(port, () => console.log(`ready: ${workers} workers on port ${port}`))
+    })
 }
 
 /** Every request that comes to PORT. */
@@ -103,7 +107,8 @@ async function pass(request: IncomingMessage, response: ServerResponse, member: 
 function choose(request: IncomingMessage, failed?: Listening): Listening | undefined {
   const candidates = alive().filter((member) => member !== failed)
   const user = request.headers['x-user']
-  return typeof user === 'string'
+  // An empty one names nobody.
+  return typeof user === 'string' && user !== ''
     ? best(candidates, (member) => weight(user, member.place))
     : best(candidates, (member) => -member.inFlight)
 }
