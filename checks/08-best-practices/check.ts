@@ -417,7 +417,15 @@ async function gathersInTime(): Promise<void> {
 
 check('signatures are right, from every worker', async () => {
   await using program = await start(two)
-  for (const text of ['hello', '', '"\\\u0000\n', 'Zoë 漢字 🧮', 'x'.repeat(4096), 'é'.repeat(2048)])
+  for (const text of [
+    'hello',
+    '',
+    '"\\\u0000\n',
+    'Zoë 漢字 🧮',
+    'x'.repeat(4096),
+    'é'.repeat(2048),
+    '\uFEFFmarked',
+  ])
     await signs(program, text)
   await signsInPieces(program)
   // Many at once, and under load, since nothing is promised about who answers on an idle machine.

@@ -52,7 +52,7 @@ check('a session holds on every worker', async () => {
 async function holdsOnEveryWorker(program: Program): Promise<void> {
   const read = 'why-sessions-break'
   const guest = await logIn(program, 'Zoë "漢字" %41', { read })
-  const cookie = `theme=dark; xsid=nonsense; ${guest.cookie}; lang=en`
+  const cookie = `theme=dark; xsid=nonsense; ${guest.cookie}; discount=100%; lang=en`
   const answers = await meetEveryWorker(program, '/me', { headers: { cookie }, read })
   const failures = describeFailures(answers)
   const nobody = answers.every((answer) => answer.status !== 200)
@@ -203,10 +203,12 @@ async function rotates(program: Program): Promise<void> {
     read,
   })
   await after.visits({ read })
+  // One user has many devices.
+  for (let more = 0; more < 5; more += 1) await logIn(program, 'ada', { read })
   await elsewhere.visits({
     expected:
       'another session of the same user goes on: a login ends the one that came with it, and no other',
-    likely: 'sessions are kept by the user’s name',
+    likely: 'sessions are kept by the user’s name, or the oldest of a user goes when there are many',
     read,
   })
 }
@@ -336,7 +338,7 @@ async function logsOutEverywhere(program: Program): Promise<void> {
   })
   await other.visits({
     expected: 'a logout ends one session; another one of the same user goes on',
-    likely: 'sessions are kept by the user’s name',
+    likely: 'sessions are kept by the user’s name, or the oldest of a user goes when there are many',
     read,
   })
 }
