@@ -62,12 +62,16 @@ function fork(): void {
 
 /** Opens PORT for everybody, and the admin interface for this machine. */
 function listen(workers: number): void {
-  createServer(serve)
+  const proxy = createServer(serve)
     // Whether the body of a request with `expect: 100-continue` is wanted, its worker decides.
     .on('checkContinue', serve)
     .on('error', giveUp)
-    .listen(port, () => console.log(`ready: ${workers} workers on port ${port}`))
-  createServer(administer).on('error', giveUp).listen(adminPort, '127.0.0.1')
+  createServer(administer)
+    .on('error', giveUp)
+    // Whoever reads `ready` may ask either port.
+    .listen(adminPort, '127.0.0.1', () => {
+      proxy.listen(port, () => console.log(`ready: ${workers} workers on port ${port}`))
+    })
 }
 
 let turn = 0
