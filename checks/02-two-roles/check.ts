@@ -215,9 +215,7 @@ async function primaryStaysSilent(program: Program, read: string): Promise<void>
 async function servesWithout(program: Program, victim: Worker, read: string): Promise<readonly Answer[]> {
   const answers: Answer[] = []
   const lost = await program.killOneWorker(victim)
-  await program.until(() => program.workers.find(({ id, state }) => id === lost.id && state === 'gone'), {
-    within: seconds(5),
-  })
+  await program.untilGone(lost)
   for (let asked = 0; asked < 20; asked += 1) {
     const answer = await program.get('/', {
       expected: 'after one worker was killed, the others answer every request',

@@ -8,9 +8,9 @@ import {
   holdPort,
   holds,
   inOrder,
-  oneAllowedCore,
   meetEveryWorker,
   note,
+  oneAllowedCore,
   READY_LINE,
   readyLines,
   refusesOddRequests,
@@ -79,8 +79,7 @@ check('a WORKERS that makes no sense is refused', async () => {
     ['1.5', '65', '1e9', '2,5'],
   ]) {
     // The first of them is told, whichever comes first.
-    const outcomes = await Promise.allSettled(values.map((value) => isRefused(value)))
-    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+    await inOrder(values.map((value) => isRefused(value)))
   }
 })
 
@@ -199,12 +198,7 @@ check('ready is printed once, when the slowest worker listens', async () => {
   // And one dies just before the last one listens: its replacement has to be waited for.
   const [again] = program.atLeast(1)
   const lost = await program.killOneWorker(again)
-  await program.until(
-    () => program.workers.some(({ id, state }) => id === lost.id && state === 'gone') || undefined,
-    {
-      within: seconds(5),
-    },
-  )
+  await program.untilGone(lost)
   await program.releaseListen()
   const line = await program.until(() => readyLines(program)[0], { within: seconds(10) })
   holds(line !== undefined, {
@@ -401,12 +395,7 @@ async function endsWhenOneHasJustDied(): Promise<void> {
   await using program = await start({ fresh: true })
   const read = 'the-end-of-the-program'
   const lost = await program.killOneWorker()
-  await program.until(
-    () => program.workers.some(({ id, state }) => id === lost.id && state === 'gone') || undefined,
-    {
-      within: seconds(5),
-    },
-  )
+  await program.untilGone(lost)
   await program.signal('SIGTERM')
   const likely = 'a replacement that was due is forked after SIGTERM, and keeps the program alive'
   await expect(program).toEnd({ within: seconds(10), read, likely })

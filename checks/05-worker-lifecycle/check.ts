@@ -4,9 +4,11 @@ import {
   cores,
   describeFailures,
   expect,
+  forksNobodyAfter,
   giveNextForks,
   giveOrder,
   holds,
+  inOrder,
   keepAsking,
   keepsAdminToLoopback,
   killNextFork,
@@ -436,8 +438,7 @@ check('the workers share the load', async () => {
 })
 
 check('SIGTERM ends everything, whatever is in flight', async () => {
-  const outcomes = await Promise.allSettled([endsAtRest(), endsInTheMiddle()])
-  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+  await inOrder([endsAtRest(), endsInTheMiddle()])
 })
 
 /** Nobody is resurrected. */
@@ -468,27 +469,12 @@ async function endsInTheMiddle(): Promise<void> {
   await giveOrder(program, 'PUT /scale', { body: '{"workers":6}', read })
   const held = await program.until(() => program.eventsOf('listen-held')[0], { within: seconds(5) })
   // One of those that start dies: who would fork for it in a while has to think again.
-  if (held !== undefined) await program.signal('SIGKILL', held.pid)
-  await program.until(
-    () => program.eventsOf('exit').some(({ workerPid }) => workerPid === held?.pid) || undefined,
-    {
-      within: seconds(2),
-    },
-  )
-  const signalled = Date.now()
+  const starting = program.workers.find(({ pid }) => pid === held?.pid)
+  if (starting !== undefined) await program.untilGone(await program.killOneWorker(starting))
+  const signalledAt = Date.now()
   await endsInTime(program)
-  const late = program.workers.filter(({ forkedAt }) => forkedAt > signalled + LATE_MS)
-  holds(late.length === 0, {
-    expected: 'nobody is forked after SIGTERM',
-    got: `${late.length} ${late.length === 1 ? 'was' : 'were'}, for one that had died before`,
-    likely: 'a timer that was set before SIGTERM forks, and nobody asks then whether the end has begun',
-    read,
-    repeat: program.command,
-  })
+  forksNobodyAfter(program, signalledAt, read)
 }
-
-/** So long after the signal was sent the program has it. */
-const LATE_MS = 250
 
 async function endsInTime(program: Program): Promise<void> {
   const read = 'the-end-of-everything'

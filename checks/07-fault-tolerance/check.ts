@@ -6,11 +6,12 @@ import {
   describeAnswer,
   describeFailures,
   expect,
+  forksNobodyAfter,
   giveNextForks,
   holds,
   Inconclusive,
-  keepsPaceInReload,
   keepsAdminToLoopback,
+  keepsPaceInReload,
   keptConnection,
   openRequest,
   patientNow,
@@ -596,8 +597,7 @@ async function endless(): Promise<void> {
   const [first, second, third] = program.atLeast(3)
   using _inFlight = await beginOnEach(program, [first, second], '/slow?ms=600000', { read })
   // Whoever has to be replaced just now is not, any more.
-  const lost = await program.killOneWorker(third)
-  await program.until(() => exitOfLost(program, lost), { within: seconds(5) })
+  await program.untilGone(await program.killOneWorker(third))
   const at = now()
   await program.signal('SIGTERM')
   const more = signalsAgain(program)
@@ -609,14 +609,7 @@ async function endless(): Promise<void> {
       'the deadline is missing, or it looks for workers in cluster.workers, which those that drain have left, or begins anew with each signal; 1 tells that something was cut',
   })
   await more
-  const late = program.workers.filter(({ forkedAt }) => forkedAt > at + LATE_MS).length
-  holds(late === 0, {
-    expected: 'after the signal nothing is forked any more',
-    got: `${late} ${late === 1 ? 'worker was' : 'workers were'} forked, for one that had died before`,
-    likely: 'the pause before a fork goes on, and nobody asks then whether the end has begun',
-    read: 'end-on-a-signal',
-    repeat: program.command,
-  })
+  forksNobodyAfter(program, at, 'end-on-a-signal')
   const ended = program.eventsOf('ended')[0]?.at ?? at
   holds(ended - at > 900, {
     expected: 'requests in flight have until SHUTDOWN_MS (1000) to end',
@@ -632,15 +625,6 @@ async function endless(): Promise<void> {
   })
 }
 
-// Reloads
-
-/** So long after a signal was sent the program has it. */
-const LATE_MS = 250
-
-function exitOfLost(program: Program, { pid }: { readonly pid: number }): true | undefined {
-  return program.eventsOf('exit').some(({ workerPid }) => workerPid === pid) || undefined
-}
-
 /** More signals while it drains: who counts from each of them never comes to an end in time. */
 async function signalsAgain(program: Program): Promise<void> {
   for (let nth = 0; nth < 7; nth += 1) {
@@ -649,6 +633,8 @@ async function signalsAgain(program: Program): Promise<void> {
     await program.signal(nth % 2 === 0 ? 'SIGINT' : 'SIGTERM')
   }
 }
+
+// Reloads
 
 async function replacementFirst(): Promise<void> {
   await using program = await start({ workers: 2, env: { SHUTDOWN_MS: '1000' }, fresh: true })
@@ -729,10 +715,9 @@ async function failedReload(): Promise<void> {
   stillListen(program, old, begun, 'no replacement came to listen')
   await program.get('/', advice)
   await oneMoreDeath(program)
-  await giveNextForks(program, {})
-  const now = program.listening
+  const survivors = program.listening
   await reloads(program)
-  await isRenewed(program, now, 'once they can start again')
+  await isRenewed(program, survivors, 'once they can start again')
 }
 
 /** After as many failed reloads as the budget has, a worker that never listens is the first in a row. */

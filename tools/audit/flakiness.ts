@@ -249,25 +249,29 @@ function checkNamed(lesson: Lesson, words: string): string {
   throw new Error(`No check of ${lesson.slug} has “${words}” in its name. They are:\n  ${names.join('\n  ')}`)
 }
 
-function outcomeOf({ kind, caughtBy }: Expectation, verdict: string, failed: string | undefined): Outcome {
+function isRight({ kind }: Expectation): boolean {
+  return kind === 'solution' || kind === 'variant'
+}
+
+function outcomeOf(expectation: Expectation, verdict: string, failed: string | undefined): Outcome {
   if (verdict === 'inconclusive' || verdict === 'broken') return verdict
-  const isRight = kind === 'solution' || kind === 'variant'
-  if (isRight) return verdict === 'passed' ? 'right' : 'wrong'
+  const { caughtBy } = expectation
+  if (isRight(expectation)) return verdict === 'passed' ? 'right' : 'wrong'
   return verdict === 'failed' && (caughtBy === undefined || caughtBy === failed) ? 'right' : 'wrong'
 }
 
 /** Of each check that ran: one that a mistake has to pass on its way is right when it does. */
 function outcomesOf(
-  { kind, caughtBy }: Expectation,
+  expectation: Expectation,
   checks: readonly CheckResult[],
 ): Readonly<Record<string, Outcome>> {
-  const isRight = kind === 'solution' || kind === 'variant'
+  const { caughtBy } = expectation
   const ran = checks.filter(({ verdict }) => verdict !== 'skipped')
   return Object.fromEntries(
     ran.map(({ name, verdict }): [string, Outcome] => {
       if (verdict === 'inconclusive' || verdict === 'broken') return [name, verdict]
-      const mayFail = !isRight && (caughtBy === undefined || caughtBy === name)
-      const mayPass = isRight || caughtBy !== name
+      const mayFail = !isRight(expectation) && (caughtBy === undefined || caughtBy === name)
+      const mayPass = isRight(expectation) || caughtBy !== name
       const isAsExpected = verdict === 'passed' ? mayPass : mayFail
       return [name, isAsExpected ? 'right' : 'wrong']
     }),
@@ -286,7 +290,7 @@ async function repeatThroughput(
   times: number,
   workers: number | undefined,
 ): Promise<readonly Graded[]> {
-  const { lesson, file, kind } = expectation
+  const { lesson, file } = expectation
   const { number, slug, check } = lesson
   const threshold = shareAskedFor(lesson) ?? 0
   const graded: Graded[] = []
@@ -296,8 +300,7 @@ async function repeatThroughput(
     const { rounds, costs, ms } = event.trial as Trial
     const estimate = estimateShare(rounds)
     const decision = decideShare(rounds, costs, threshold)
-    const isRight = kind === 'solution' || kind === 'variant'
-    const isAsExpected = (decision === 'above') === isRight
+    const isAsExpected = (decision === 'above') === isRight(expectation)
     const outcome: Outcome = decision === 'more' ? 'inconclusive' : isAsExpected ? 'right' : 'wrong'
     graded.push({ outcome, checks: { [THROUGHPUT_CHECK]: outcome }, firstMs: 0, ms })
     const { share, low, high } = estimate

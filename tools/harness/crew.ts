@@ -147,3 +147,19 @@ export async function lists(
 function describeList(list: readonly ListedWorker[]): string {
   return list.map(({ id, state }) => `worker ${id} ${state}`).join(', ') || 'nobody'
 }
+
+/** So long after a signal was sent the primary has it: one that it forks sooner may have been due before. */
+const ARRIVES_MS = 250
+
+/** After the signal that ends the program (ms since the epoch) nobody is forked, whoever has died before. */
+export function forksNobodyAfter(program: Program, signalledAt: number, read: string): void {
+  const late = program.workers.filter(({ forkedAt }) => forkedAt > signalledAt + ARRIVES_MS).length
+  if (late === 0) return
+  throw new Mismatch({
+    expected: 'after the signal nobody is forked any more',
+    got: `${late} ${late === 1 ? 'worker was' : 'workers were'} forked, for one that had died before`,
+    likely: 'the pause before a fork goes on, and nobody asks then whether the end has begun',
+    read,
+    repeat: program.command,
+  })
+}

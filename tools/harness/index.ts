@@ -1,7 +1,7 @@
 /** `#harness`: all that a check may use. */
 
 export { giveOrder, keepsAdminToLoopback, opensAdmin } from './admin.ts'
-export { leave, lists, neverMoreThan, reaches } from './crew.ts'
+export { forksNobodyAfter, leave, lists, neverMoreThan, reaches } from './crew.ts'
 export { expectPromptBesideReports } from './beside-reports.ts'
 export { check, holds, note, skip } from './check.ts'
 export {

@@ -346,6 +346,13 @@ export class Program implements AsyncDisposable {
     return this.#lose(worker, (pid) => this.signal('SIGKILL', pid))
   }
 
+  /** Waits until the primary has seen the end of this worker; with `alive` a program that ends is a Mismatch. */
+  async untilGone({ id }: Pick<Worker, 'id'>, { alive = true } = {}): Promise<void> {
+    const isGone = (): true | undefined =>
+      this.workers.some((one) => one.id === id && one.state === 'gone') || undefined
+    await this.until(() => isGone() ?? (alive ? undefined : this.ended), { within: 5_000, alive })
+  }
+
   /** Ports on which the first process has opened a server of its own, beside what it opens for its workers. */
   portsOfPrimary(): readonly number[] {
     return this.eventsOf('server-listening').flatMap(({ pid, serves, port }) =>

@@ -39,11 +39,9 @@ export class Scene implements AsyncDisposable {
 
   /** SIGKILL; resolves when its primary has seen it. */
   async kill(worker: Worker): Promise<void> {
-    const { id } = await this.program.killOneWorker(worker)
-    const isGone = (): true | undefined =>
-      this.program.workers.some((one) => one.id === id && one.state === 'gone') || undefined
+    const lost = await this.program.killOneWorker(worker)
     // A primary that ends of it is for the check to judge.
-    await this.program.until(() => isGone() ?? this.program.ended, { within: seconds(5), alive: false })
+    await this.program.untilGone(lost, { alive: false })
   }
 
   /** The worker that is forked after this one, the newest up to now, has died. It need not have begun to run. */

@@ -208,18 +208,17 @@ async function takeTurns(
 /** The rounds by what the cores that the programs could have used would have brought; see share.ts. */
 function roundsIn(slices: Slices, coresOf: (slice: Measured) => number): readonly Round[] {
   const cost = costIn(slices)
-  const rate = (slice: Measured | undefined): number =>
-    slice === undefined ? 0 : coresOf(slice) / cost([slice])
-  return slices.yours.map((yours, round) => ({
-    one: rate(slices.one[round]),
-    ideal: rate(slices.ideal[round % slices.ideal.length]),
-    yours: rate(yours),
-  }))
+  return byRound(slices, (slice) => coresOf(slice) / cost([slice]))
 }
 
+/** The rounds by what an answer cost. */
 function costsIn(slices: Slices): readonly Round[] {
   const cost = costIn(slices)
-  const of = (slice: Measured | undefined): number => (slice === undefined ? 0 : cost([slice]))
+  return byRound(slices, (slice) => cost([slice]))
+}
+
+function byRound(slices: Slices, value: (slice: Measured) => number): readonly Round[] {
+  const of = (slice: Measured | undefined): number => (slice === undefined ? 0 : value(slice))
   return slices.yours.map((yours, round) => ({
     one: of(slices.one[round]),
     ideal: of(slices.ideal[round % slices.ideal.length]),
