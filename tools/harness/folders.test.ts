@@ -100,6 +100,7 @@ test.runIf(hasRedis())('a Redis server listens on loopback, and goes with its ke
     { within: seconds(10) },
   )
   expect(answered).toBe(true)
+  expect(tool.lines('stdout')).toEqual([String(pid)])
   await own[Symbol.asyncDispose]()
   expect(await until(() => !lives(pid) || undefined, { within: seconds(5) })).toBe(true)
 })

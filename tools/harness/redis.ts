@@ -48,7 +48,12 @@ export class RedisServer implements AsyncDisposable {
     const tool = this.#tool
     // It may answer before its tool has come to say which process it is.
     const pid = await tool?.until(() => Number(tool.lines('stdout')[0]) || undefined, { within: seconds(5) })
-    if (tool === undefined || pid === undefined) throw new Error('Redis does not run')
+    if (tool === undefined) throw new Error('Redis does not run')
+    if (pid === undefined) {
+      throw new Inconclusive(
+        `The checker's own redis-server was not started within 5 s. It said: ${tool.lastWords()}`,
+      )
+    }
     await tool.signal('SIGSTOP', pid)
     return {
       async [Symbol.asyncDispose]() {
