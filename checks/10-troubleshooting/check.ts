@@ -1,6 +1,7 @@
 import {
   addressesOf,
   allocate,
+  beginOnEach,
   blameFor,
   check,
   connectToEveryWorker,
@@ -47,6 +48,7 @@ import {
   type Answer,
   type Hit,
   type JsonLine,
+  type LostWorker,
   type NoAnswer,
   type Program,
   type Start,
@@ -176,7 +178,7 @@ const HOSTILE_IDS: readonly (readonly [id: string, why: string])[] = [
 ]
 
 check('an id that is not safe is replaced by a fresh one, and reaches no line', async () => {
-  await watched({}, async (program) => {
+  await watched({ fresh: true, workers: 2 }, async (program) => {
     const read = 'ids-that-strangers-choose'
     const fresh = new Set<string>()
     for (const [index, [id, why]] of HOSTILE_IDS.entries()) {
@@ -210,26 +212,35 @@ check('an id that is not safe is replaced by a fresh one, and reaches no line', 
       })
       fresh.add(given)
     }
-    // Two workers that count from 1 would give the same ids.
-    using connections = await connectToEveryWorker(program, read)
-    for (const worker of program.listening) {
-      for (let request = 0; request < 3; request += 1) {
-        const answer = await connections.ask(worker, `/?fresh=${worker.id}.${request}.`)
-        const given = answer.ok ? answer.headers['x-request-id'] : undefined
-        holds(typeof given === 'string' && !fresh.has(given), {
-          expected: 'each request without an id gets one that no other has, whichever worker answers',
-          got: given === undefined ? 'an answer without x-request-id' : `${String(given)}, again`,
-          likely:
-            'the workers count for themselves, and each begins at the same number; crypto.randomUUID() needs no counting',
-          read,
-          repeat: program.command,
-        })
-        fresh.add(given)
-      }
-    }
+    // Two workers that count from 1 would give the same ids, and so would one that takes the place of another.
+    await idsAreFresh(program, fresh, 'whichever worker answers')
+    const [lost] = program.atLeast(2)
+    await expect(program).toReplace(await kills(program, lost), { within: seconds(8), read: 'the-contract' })
+    await idsAreFresh(program, fresh, 'after a worker was killed, too')
     await urlIsEscaped(program)
   })
 })
+
+/** Asks each worker some times without an id. What it gives is none of `seen`, and is added there. */
+async function idsAreFresh(program: Program, seen: Set<unknown>, when: string): Promise<void> {
+  const read = 'ids-that-strangers-choose'
+  using connections = await connectToEveryWorker(program, read)
+  for (const worker of program.listening) {
+    for (let request = 0; request < 5; request += 1) {
+      const answer = await connections.ask(worker, `/?fresh=${worker.id}.${request}.`)
+      const given = answer.ok ? answer.headers['x-request-id'] : undefined
+      holds(typeof given === 'string' && !seen.has(given), {
+        expected: `each request without an id gets one that no other has, ${when}`,
+        got: given === undefined ? 'an answer without x-request-id' : `${String(given)}, again`,
+        likely:
+          'the workers count for themselves, and each begins at the same number; crypto.randomUUID() needs no counting',
+        read,
+        repeat: program.command,
+      })
+      seen.add(given)
+    }
+  }
+}
 
 /** A path may hold quotes and backslashes, as HTTP's parser lets them pass. */
 async function urlIsEscaped(program: Program): Promise<void> {
@@ -357,21 +368,40 @@ check('a worker that hangs is killed and replaced, one that is busy is left alon
 check('a worker over MAX_RSS_MB is retired without a failed request', async () => stories.large())
 
 async function tellsReadiness(): Promise<void> {
+  await Promise.all([halfIsEnough(), lessIsNot()])
+}
+
+/** Within 3 s, which a change may take, `path` answers with this status. */
+async function probeAnswers(program: Program, path: string, status: number, when: string): Promise<void> {
+  let last: Answer | NoAnswer | undefined
+  const look = async (): Promise<true | undefined> => {
+    last = await probe(program, path)
+    return (last.ok && last.status === status) || undefined
+  }
+  const so = await program.eventually(look, { within: seconds(3) })
+  holds(so === true, {
+    expected: `${path} answers ${status} ${when}`,
+    got: last === undefined ? 'nothing' : describeAnswer(last),
+    read: 'alive-is-not-ready',
+    repeat: program.commandWith(path),
+  })
+}
+
+/** An odd number of workers, of which no whole number is half. */
+async function lessIsNot(): Promise<void> {
+  await watched({ workers: 3, fresh: true, env: calm }, async (program) => {
+    await giveNextForks(program, { holdListen: true })
+    const [first, second] = program.atLeast(3)
+    await kills(program, first)
+    await kills(program, second)
+    await probeAnswers(program, '/readyz', 503, 'with 1 of 3 workers listening')
+  })
+}
+
+async function halfIsEnough(): Promise<void> {
   await watched({ workers: 4, fresh: true, env: calm }, async (program) => {
-    const is = async (path: string, status: number, when: string): Promise<void> => {
-      let last: Answer | NoAnswer | undefined
-      const look = async (): Promise<true | undefined> => {
-        last = await probe(program, path)
-        return (last.ok && last.status === status) || undefined
-      }
-      const so = await program.eventually(look, { within: seconds(3) })
-      holds(so === true, {
-        expected: `${path} answers ${status} ${when}`,
-        got: last === undefined ? 'nothing' : describeAnswer(last),
-        read: 'alive-is-not-ready',
-        repeat: program.commandWith(path),
-      })
-    }
+    const is = (path: string, status: number, when: string): Promise<void> =>
+      probeAnswers(program, path, status, when)
     await is('/healthz', 200, 'while the process lives')
     await is('/readyz', 200, 'while all workers listen')
     // Those that die now are replaced by some that do not come to listen.
@@ -411,7 +441,7 @@ async function probe(program: Program, path: string): Promise<Answer | NoAnswer>
 }
 
 /** SIGKILL, and the primary has seen the end of it. */
-async function kills(program: Program, worker?: Worker): Promise<Worker> {
+async function kills(program: Program, worker?: Worker): Promise<LostWorker> {
   const lost = await program.killOneWorker(worker)
   const gone = await program.until(() => isGone(program, lost) || undefined, { within: seconds(5) })
   if (gone === undefined) throw new Error(`worker ${lost.id} outlived SIGKILL`)
@@ -432,6 +462,13 @@ async function ticksOnce(): Promise<void> {
       await expect(program).toReplace(lost, { within: seconds(5), read: 'the-contract' })
     }
     await ticksAsDue(program, 'after each of the first workers has died', advice)
+    // One that is retired goes on with what it has begun for some seconds, beside the one that takes its place.
+    const retired = program.listening
+    using _ = await beginOnEach(program, retired, '/slow?ms=4500', { read: advice.read })
+    for (const { id } of retired)
+      await giveOrder(program, `POST /workers/${id}/retire`, { read: advice.read })
+    await program.until(() => program.workers.length >= 6 || undefined, { within: seconds(8) })
+    await ticksAsDue(program, 'while retired workers end what they have begun, and after that', advice)
   })
 }
 
@@ -650,6 +687,49 @@ check('memory does not grow with the requests', async () => {
 const REQUESTS = 2_000
 
 check('the admin lists, retires and reloads, on loopback', async () => {
+  await Promise.all([obeysOrders(), countsRightInReload()])
+})
+
+/** In a reload one of the old workers crashes, and another is retired; both drain. Each is replaced once for all that. */
+async function countsRightInReload(): Promise<void> {
+  await watched({ fresh: true, workers: 2, env: calm }, async (program) => {
+    const read = 'what-is-already-there'
+    const old = program.atLeast(2)
+    const [crashed, retired] = old
+    using _ = await beginOnEach(program, old, '/slow?ms=2500', { read })
+    await giveNextForks(program, { holdListen: true })
+    await giveOrder(program, 'POST /reload', { read })
+    await program.until(() => program.workers.length > 2 || undefined, { within: seconds(5) })
+    await reject(program, crashed)
+    await giveOrder(program, `POST /workers/${retired.id}/retire`, { read })
+    // By now those who pause before a fork have made it.
+    await pause(500)
+    await giveNextForks(program, {})
+    const settled = (): boolean =>
+      old.every((worker) => isGone(program, worker)) &&
+      program.workers.filter(({ state }) => state !== 'gone').length === 2 &&
+      program.listening.length === 2
+    await program.eventually(
+      async () => {
+        await program.releaseListen()
+        return settled() || undefined
+      },
+      { within: seconds(15) },
+    )
+    await program.quiet(500)
+    holds(settled(), {
+      expected:
+        'WORKERS (2) workers live when a reload is over in which one of the old ones crashed and one was retired',
+      got: `${program.workers.filter(({ state }) => state !== 'gone').length} live, ${program.listening.length} listen`,
+      likely:
+        'a worker that already has a replacement on its way is replaced once more when it drains or ends',
+      read,
+      repeat: program.command,
+    })
+  })
+}
+
+async function obeysOrders(): Promise<void> {
   await watched({ fresh: true, workers: 2, env: calm }, async (program) => {
     const read = 'what-is-already-there'
     const [first, second] = program.listening
@@ -727,7 +807,7 @@ check('the admin lists, retires and reloads, on loopback', async () => {
     await program.quiet(150)
     await tellsReadyOnce(program, 2, 'the-contract')
   })
-})
+}
 
 async function areGone(
   program: Program,

@@ -97,16 +97,15 @@ function letGo(member: Member): void {
 
 /** The new one listens, then the old one drains. False when the new one does not come so far: then the old one stays. */
 async function replace(old: Member): Promise<boolean> {
-  if (ending !== undefined || old.leaving || old.state === 'draining') return true
-  old.leaving = true
+  if (ending !== undefined || old.successor || old.state === 'draining') return true
   const next = recruit(true)
+  old.successor = next
   // If the old one dies meanwhile, its place is taken already.
   void old.gone.then(() => (next.spare = false))
   if (!(await next.listens) || ending !== undefined) {
-    old.leaving = false
+    old.successor = undefined
     return false
   }
-  next.spare = false
   letGo(old)
   await old.gone
   return true

@@ -10,8 +10,8 @@ export interface Member {
   state: 'starting' | 'listening' | 'draining'
   /** A replacement that waits for its predecessor to go: it does not count yet. */
   spare: boolean
-  /** A replacement for it is on its way. */
-  leaving: boolean
+  /** Its replacement, on its way. */
+  successor: Member | undefined
   /** So many looks of watch.ts have passed since its last sign of life. */
   silentLooks: number
   readonly listens: Promise<boolean>
@@ -30,7 +30,7 @@ export function recruit(spare = false): Member {
     startedAt: new Date().toISOString(),
     state: 'starting',
     spare,
-    leaving: false,
+    successor: undefined,
     silentLooks: 0,
     listens: new Promise((resolve) => {
       worker.once('listening', () => resolve(true))
@@ -52,6 +52,7 @@ export function drain(member: Member): void {
   // One that still boots has no listener for the signal yet, and nothing to drain.
   if (member.state === 'starting') member.worker.process.kill('SIGTERM')
   member.state = 'draining'
+  if (member.successor) member.successor.spare = false // its place is taken already
   member.worker.send({ type: 'drain' }, () => {})
   member.worker.disconnect()
   const deadline = setTimeout(() => kill(member), shutdownMs)

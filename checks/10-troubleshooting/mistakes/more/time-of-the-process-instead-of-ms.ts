@@ -30,7 +30,7 @@ interface Member {
   readonly startedAt: string
   state: 'starting' | 'listening' | 'draining'
   spare: boolean
-  leaving: boolean
+  successor: Member | undefined
   silentLooks: number
   readonly listens: Promise<boolean>
   readonly gone: Promise<void>
@@ -46,7 +46,7 @@ function recruit(spare = false): Member {
     startedAt: new Date().toISOString(),
     state: 'starting',
     spare,
-    leaving: false,
+    successor: undefined,
     silentLooks: 0,
     listens: new Promise((resolve) => {
       worker.once('listening', () => resolve(true))
@@ -62,6 +62,7 @@ function drain(member: Member): void {
   if (member.state === 'draining') return
   if (member.state === 'starting') member.worker.process.kill('SIGTERM')
   member.state = 'draining'
+  if (member.successor) member.successor.spare = false // its place is taken already
   member.worker.send({ type: 'drain' }, () => {})
   member.worker.disconnect()
   const deadline = setTimeout(() => kill(member), shutdownMs)
@@ -165,15 +166,14 @@ function letGo(member: Member): void {
 }
 
 async function replace(old: Member): Promise<boolean> {
-  if (ending !== undefined || old.leaving || old.state === 'draining') return true
-  old.leaving = true
+  if (ending !== undefined || old.successor || old.state === 'draining') return true
   const next = recruit(true)
+  old.successor = next
   void old.gone.then(() => (next.spare = false))
   if (!(await next.listens) || ending !== undefined) {
-    old.leaving = false
+    old.successor = undefined
     return false
   }
-  next.spare = false
   letGo(old)
   await old.gone
   return true

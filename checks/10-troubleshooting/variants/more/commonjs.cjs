@@ -30,7 +30,7 @@ function recruit(spare = false) {
     startedAt: /* @__PURE__ */ new Date().toISOString(),
     state: 'starting',
     spare,
-    leaving: false,
+    successor: undefined,
     silentLooks: 0,
     listens: new Promise((resolve) => {
       worker.once('listening', () => resolve(true))
@@ -45,6 +45,7 @@ function drain(member) {
   if (member.state === 'draining') return
   if (member.state === 'starting') member.worker.process.kill('SIGTERM')
   member.state = 'draining'
+  if (member.successor) member.successor.spare = false // its place is taken already
   member.worker.send({ type: 'drain' }, () => {})
   member.worker.disconnect()
   const deadline = setTimeout(() => kill(member), shutdownMs)
@@ -129,15 +130,14 @@ function letGo(member) {
   tellReadiness()
 }
 async function replace(old) {
-  if (ending !== void 0 || old.leaving || old.state === 'draining') return true
-  old.leaving = true
+  if (ending !== void 0 || old.successor || old.state === 'draining') return true
   const next = recruit(true)
+  old.successor = next
   void old.gone.then(() => (next.spare = false))
   if (!(await next.listens) || ending !== void 0) {
-    old.leaving = false
+    old.successor = void 0
     return false
   }
-  next.spare = false
   letGo(old)
   await old.gone
   return true
