@@ -14,6 +14,7 @@ import {
   keepsPaceInReload,
   keptConnection,
   openRequest,
+  orderReload,
   patientNow,
   refusesOddRequests,
   reject,
@@ -666,7 +667,7 @@ async function replacementFirst(): Promise<void> {
     likely: 'the drains of a reload have a deadline of their own',
   })
   await expect(program).toHaveForked(4, advice)
-  await reloads(program)
+  await orderReload(program, 'replace-first-then-retire')
 }
 
 async function failedReload(): Promise<void> {
@@ -679,7 +680,7 @@ async function failedReload(): Promise<void> {
   for (let nth = 1; nth <= 5; nth += 1) {
     const since = lastEvent(program)
     if (nth === 1) await program.signal('SIGHUP')
-    else await reloads(program)
+    else await orderReload(program, 'replace-first-then-retire')
     const dead = await program.until(() => neverListened(program, since)[0], { within: seconds(10) })
     holds(dead?.goneAt !== undefined, {
       ...advice,
@@ -716,7 +717,7 @@ async function failedReload(): Promise<void> {
   await program.get('/', advice)
   await oneMoreDeath(program)
   const survivors = program.listening
-  await reloads(program)
+  await orderReload(program, 'replace-first-then-retire')
   await isRenewed(program, survivors, 'once they can start again')
 }
 
@@ -784,27 +785,6 @@ function drainTime(program: Program, { pid }: Worker): number {
   const closing = program.eventsOf('server-closing').find((event) => event.pid === pid)?.at
   const gone = program.eventsOf('exit').find(({ workerPid }) => workerPid === pid)?.at
   return closing === undefined || gone === undefined ? 0 : gone - closing
-}
-
-/** Orders a reload, as soon as the one before is over. */
-async function reloads(program: Program): Promise<void> {
-  let last = 'nothing'
-  const accepted = await program.eventually(
-    async () => {
-      const answer = await program.admin('/reload', reloadRequest)
-      last = describeAnswer(answer)
-      return (answer.ok && answer.status === 202) || undefined
-    },
-    { within: seconds(10) },
-  )
-  await program.mustBeAlive()
-  holds(accepted === true, {
-    expected: 'POST /reload answers 202, once no reload runs any more',
-    got: `10 s after the last one it answers ${last}`,
-    likely: 'whatever remembers that a reload runs is not reset on every way out of it',
-    read: 'replace-first-then-retire',
-    repeat: program.command,
-  })
 }
 
 /** Waits until the listen of a worker that the reload has forked is held. */

@@ -1,6 +1,7 @@
 /** The admin interface of a program, from lesson 5 on. */
 
 import { addressesOf, isLoopback, isReachableOffLoopback } from './loopback.ts'
+import { describeAnswer } from './http.ts'
 import { seconds } from './patience.ts'
 import { Mismatch } from './problems.ts'
 import type { Program } from './program.ts'
@@ -36,6 +37,25 @@ export async function keepsAdminToLoopback(program: Program, read: string): Prom
       'listen(port) without a host listens on every address, so that whoever reaches this machine may give orders',
     read,
     repeat: program.command,
+  })
+}
+
+/** Orders a reload, as soon as the one before is over. */
+export async function orderReload(program: Program, read: string): Promise<void> {
+  let last = 'nothing'
+  const look = async (): Promise<true | undefined> => {
+    const answer = await program.admin('/reload', { method: 'POST' })
+    last = describeAnswer(answer)
+    return (answer.ok && answer.status === 202) || undefined
+  }
+  if ((await program.eventually(look, { within: seconds(10) })) === true) return
+  await program.mustBeAlive()
+  throw new Mismatch({
+    expected: 'POST /reload answers 202, once no reload runs any more',
+    got: `10 s after the last one it answers ${last}`,
+    likely: 'whatever remembers that a reload runs is not reset on every way out of it',
+    read,
+    repeat: program.commandWith('/reload', 'POST', '9000'),
   })
 }
 

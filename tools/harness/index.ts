@@ -1,6 +1,6 @@
 /** `#harness`: all that a check may use. */
 
-export { giveOrder, keepsAdminToLoopback, opensAdmin } from './admin.ts'
+export { giveOrder, keepsAdminToLoopback, opensAdmin, orderReload } from './admin.ts'
 export { forksNobodyAfter, leave, lists, neverMoreThan, reaches } from './crew.ts'
 export { expectPromptBesideReports } from './beside-reports.ts'
 export { check, holds, note, skip } from './check.ts'
