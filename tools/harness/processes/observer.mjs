@@ -262,7 +262,9 @@ function followChildren() {
     /** @type {unknown} */ (ChildProcess.prototype)
   )
   const { spawn } = prototype
-  const mine = Object.entries(process.env).filter(([name]) => name.startsWith('EVERY_CORE_'))
+  // By their whole names: a program may have others that begin so.
+  const isOurs = (/** @type {string} */ name) => /^EVERY_CORE_(RUN|KEEPER|OPTIONS|CACHE)$/.test(name)
+  const mine = Object.entries(process.env).filter(([name]) => isOurs(name))
   const preload = `--import ${import.meta.url}`
   prototype.spawn = function (/** @type {any} */ options) {
     if (Array.isArray(options?.envPairs)) options.envPairs = withObserver(options.envPairs)
@@ -281,10 +283,10 @@ function followChildren() {
   /** @param {string[]} pairs `NAME=value` */
   function withObserver(pairs) {
     const given = Object.entries(forNextForks.env)
-    const others = pairs.filter(
-      (pair) =>
-        !/^(EVERY_CORE_\w+|NODE_OPTIONS)=/.test(pair) && !given.some(([name]) => pair.startsWith(`${name}=`)),
-    )
+    const others = pairs.filter((pair) => {
+      const [name = ''] = pair.split('=', 1)
+      return !isOurs(name) && name !== 'NODE_OPTIONS' && !given.some(([other]) => name === other)
+    })
     const theirs = pairs.find((pair) => pair.startsWith('NODE_OPTIONS='))?.slice('NODE_OPTIONS='.length) ?? ''
     const options = theirs.includes(preload) ? theirs : `${preload} ${theirs}`.trim()
     const own = new Map([...mine, ...given])

@@ -473,21 +473,21 @@ describe('requests', () => {
 describe('children and threads', () => {
   test.each([
     ['emptied', '{}', undefined],
-    ['of its own', "{ NODE_OPTIONS: '--no-warnings', MINE: '1' }", '1'],
+    ['of its own', "{ NODE_OPTIONS: '--no-warnings', EVERY_CORE_MINE: '1' }", '1'],
   ])('a child with an environment %s is observed, and finds that environment', async (_what, env, mine) => {
     await using program = await start(
       `if (process.argv[2] === undefined) {
          spawn(process.execPath, [process.argv[1], 'child'], { env: ${env}, stdio: 'inherit', detached: true })
          setInterval(() => {}, 1_000)
        } else {
-         say({ names: Object.keys(process.env).filter((name) => !name.startsWith('EVERY_CORE_')).sort(),
-               mine: process.env.MINE, options: process.env.NODE_OPTIONS })
+         say({ names: Object.keys(process.env).filter((name) => !/^EVERY_CORE_(RUN|KEEPER|CACHE)$/.test(name)).sort(),
+               mine: process.env.EVERY_CORE_MINE, options: process.env.NODE_OPTIONS })
          setInterval(() => {}, 1_000)
        }`,
     )
     const [child] = (await said(program)) as readonly [Record<string, unknown>]
     expect(child.mine).toBe(mine)
-    expect(child.names).toEqual(mine === undefined ? ['NODE_OPTIONS'] : ['MINE', 'NODE_OPTIONS'])
+    expect(child.names).toEqual(mine === undefined ? ['NODE_OPTIONS'] : ['EVERY_CORE_MINE', 'NODE_OPTIONS'])
     expect(child.options).toMatch(mine === undefined ? /^--import \S+$/ : /^--import \S+ --no-warnings$/)
     expect(await seen(program, 'hello', ({ pid }) => pid !== program.pid)).toMatchObject({
       ppid: program.pid,
