@@ -45,7 +45,14 @@ interface Advice {
   readonly repeat: string
 }
 
+/** The second one mostly waits, from the first check on, until its own asks for it. */
+const fromTheStart = sideBySide({ isProxy, waitsForTheSlow })
+
 check('the primary is a proxy, and each worker listens for itself', async () => {
+  await fromTheStart.isProxy()
+})
+
+async function isProxy(): Promise<void> {
   await using program = await start({ proxy: true })
   await isHome(program, undefined)
   await isHome(program, 'ann')
@@ -63,7 +70,13 @@ check('the primary is a proxy, and each worker listens for itself', async () => 
     read: 'the-contract',
     repeat: program.commandWith('/report'),
   })
-})
+  await using renewed = await start({ workers: 1, fresh: true, proxy: true })
+  await expect(renewed).toReplace(await renewed.killOneWorker(), {
+    within: seconds(5),
+    read: 'the-contract',
+  })
+  listensPrivately(renewed)
+}
 
 /** By the clock on the wall: nobody can be too fast for want of a core. */
 async function duration(program: Program, path: string): Promise<number> {
@@ -155,6 +168,17 @@ check('a user always reaches the same worker', async () => {
       ...advice,
     })
   }
+  {
+    await using crowd = await occupy(program, ['user-1'], 20)
+    const pid = first.get('user-1')
+    const elsewhere = crowd.requests.filter(({ head }) => head?.servedBy && head.servedBy.pid !== pid)
+    holds(elsewhere.length === 0, {
+      expected: 'of 20 requests of one user at once each reaches the worker of that user',
+      got: `${elsewhere.length} reached ${idOf(program, elsewhere[0]?.head?.servedBy?.pid)}, and not ${idOf(program, pid)}`,
+      likely: 'a user is sent elsewhere when the own worker has much to do',
+      ...advice,
+    })
+  }
   using kept = keptConnection()
   const onOne = new Map<string, number>()
   for (const user of thirty.toReversed())
@@ -203,6 +227,17 @@ check('bodies stream, both ways', async () => {
     expected: `POST /echo answers the ${body.length} bytes of its body, to the byte`,
     got: upload.failure ?? (upload.over ? `${upload.bytes} bytes, or others` : `${upload.bytes}, and no end`),
     likely: 'pieces of a body become text on the way, and a character that is cut in two is lost',
+    ...advice,
+  })
+  using small = openRequest(program.port, '/echo', { method: 'POST', headers: { 'content-length': '1000' } })
+  small.write(body.subarray(0, 500))
+  await program.until(() => small.bytes > 0 || small.failure !== undefined || undefined, {
+    within: seconds(10),
+  })
+  holds(small.bytes > 0, {
+    expected: 'POST /echo of 1,000 bytes, of which 500 have come, begins its answer',
+    got: small.failure ?? 'nothing, as long as the upload had not ended',
+    likely: 'a body that announces its length is collected before it is passed on',
     ...advice,
   })
   const announced = body.subarray(0, 100_000)
@@ -678,6 +713,24 @@ async function portOpensLate(): Promise<void> {
     likely: 'the primary listens at once, or as soon as the first worker does',
     ...advice,
   })
+  // One that has listened dies, and another one listens in its place: still two of three.
+  const victim = program.workers.find(({ pid, state }) => pid !== held.pid && state !== 'gone')
+  const lost = await program.killOneWorker(victim)
+  const listens = (): boolean =>
+    program.workers.some(
+      ({ forkedSeq, pid }) =>
+        forkedSeq > lost.lostAfter && program.eventsOf('server-listening').some((event) => event.pid === pid),
+    )
+  await program.until(() => listens() || undefined, { within: seconds(5) })
+  await program.quiet(250)
+  using stillEarly = await openRaw(program.port)
+  holds(stillEarly.failure !== undefined, {
+    expected:
+      'as long as one of three workers does not listen, connections to PORT are refused, though another one has died and its replacement listens',
+    got: 'one was taken',
+    likely: 'listens are counted, and not who listens now',
+    ...advice,
+  })
   await program.releaseListen()
   await serves(program, {
     expected: 'when the last worker listens, the primary opens PORT, and serves',
@@ -701,6 +754,43 @@ async function serves(program: Program, finding: Advice & { expected: string; li
   }
   const served = await program.eventually(look, { within: seconds(5) })
   holds(served === true, { ...finding, got: describeAnswer(await program.fetch('/')) })
+}
+
+check('a worker that is slow, or stopped, is waited for', async () => {
+  await fromTheStart.waitsForTheSlow()
+})
+
+/** Longer than the time-outs that proxies come with, as far as a check can wait. */
+const LONG = seconds(12)
+
+async function waitsForTheSlow(): Promise<void> {
+  await using program = await start({ workers: 2, fresh: true, proxy: true })
+  const advice = { read: 'when-the-worker-dies', repeat: program.commandWith(`/slow?ms=${LONG}`) }
+  const [[pid, user] = [0, ''], [, other] = [0, '']] = await userOfEach(program)
+  using slow = openRequest(program.port, `/slow?ms=${LONG}`, { headers: asUser(other) }).end()
+  const isOver = ({ head, failure }: OpenRequest): boolean => head !== undefined || failure !== undefined
+  const stopped = await stop(program, { pid })
+  await using _ = stopped
+  using get = openRequest(program.port, '/', { headers: asUser(user) }).end()
+  using post = openRequest(program.port, '/echo', { method: 'POST', headers: asUser(user) }).end('an order')
+  const begun = performance.now()
+  const early = await program.until(() => [slow, get, post].find(isOver), { within: LONG - seconds(0.5) })
+  holds(early === undefined, {
+    expected: `a worker that is stopped for ${LONG / 1_000} s, or takes as long, and lives, is waited for`,
+    got: `after ${((performance.now() - begun) / 1_000).toFixed(1)} s: ${early === undefined ? '' : outcomeOf(early)}`,
+    likely:
+      'the proxy has a time-out, or it takes silence for death: how long is too long is a question of lesson 10',
+    ...advice,
+  })
+  await stopped[Symbol.asyncDispose]()
+  await Promise.all([slow, get, post].map((request) => request.untilHead()))
+  const missed = [slow, get, post].find(({ head }) => head?.status !== 200)
+  holds(missed === undefined, {
+    expected:
+      'when it goes on, a worker that was stopped answers what it was sent, and a slow one ends, both 200',
+    got: missed === undefined ? '' : outcomeOf(missed),
+    ...advice,
+  })
 }
 
 check('every page is rendered for its visitor', async () => {

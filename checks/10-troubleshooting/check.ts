@@ -12,6 +12,7 @@ import {
   evaluateAt,
   expect,
   giveNextForks,
+  giverOf,
   giveOrder,
   hang,
   heapGrowth,
@@ -107,7 +108,7 @@ check('each request leaves one line of JSON, with the id that its answer carries
       isEchoed(program, answer, sent)
       const advice = { read, repeat: program.commandWith(path, method) }
       const { line, text } = await requestLine(program, path, advice)
-      const { worker, pid } = answer.servedBy ?? {}
+      const { worker, pid } = giverOf(program, answer, 'the-contract')
       const due = { pid, worker, requestId: sent, method, url: path, status }
       for (const [name, value] of Object.entries(due)) {
         holds(line[name] === value, {

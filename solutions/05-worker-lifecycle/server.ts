@@ -16,6 +16,8 @@ interface Listed {
   state: 'starting' | 'listening' | 'draining'
   /** It is to be replaced: it drains as soon as it can be spared. */
   retiring: boolean
+  /** One too many since the wanted number fell: nobody takes its place. */
+  surplus: boolean
 }
 
 const port = Number(process.env.PORT || 8000)
@@ -46,6 +48,8 @@ function lead(): void {
   /** Every worker that lives, the draining too: `cluster.workers` loses those as soon as they are disconnected. */
   const roster = new Map<number, Listed>()
   let wanted = workers
+  /** The wanted number before it fell. */
+  let before = workers
   /** Places that stay empty for a while. */
   let resting = 0
   let announced = false
@@ -91,11 +95,14 @@ function lead(): void {
     if (ending) return
     // One more than wanted may live, those that drain counted, so that a replacement can come before its predecessor
     // goes and yet memory stays bounded.
-    while (staying().length + resting < wanted && roster.size <= wanted) fork()
+    while (staying().length + resting < wanted && roster.size <= most()) fork()
 
     // Too many: the youngest go first, as one that has not listened yet is missed by nobody.
     const byUse = staying().sort((a, b) => Number(isListening(b)) - Number(isListening(a)))
-    byUse.slice(wanted).forEach(drain)
+    for (const listed of byUse.slice(wanted)) {
+      listed.surplus = true
+      drain(listed)
+    }
 
     // A worker that is to be replaced goes when enough others listen, or when it does not serve anyway.
     for (const listed of roster.values()) {
@@ -107,6 +114,15 @@ function lead(): void {
     if (announced || [...roster.values()].filter(isListening).length < wanted) return
     announced = true
     console.log(`ready: ${wanted} workers on port ${port}`)
+  }
+
+  /** As many as there were, until those that are too many have gone: a death meanwhile does not wait for them. */
+  function most(): number {
+    return hasSurplus() ? Math.max(before, wanted) : wanted
+  }
+
+  function hasSurplus(): boolean {
+    return [...roster.values()].some(({ surplus }) => surplus)
   }
 
   function staying(): Listed[] {
@@ -122,6 +138,7 @@ function lead(): void {
       startedAt: new Date().toISOString(),
       state: 'starting',
       retiring: false,
+      surplus: false,
     })
   }
 
@@ -147,6 +164,7 @@ function lead(): void {
     if (typeof workers !== 'number' || !Number.isInteger(workers) || workers < 1 || workers > 16) {
       return { status: 400, body: { error: 'workers must be a whole number from 1 to 16' } }
     }
+    before = hasSurplus() ? Math.max(before, wanted) : wanted
     wanted = workers
     reconcile()
     return { status: 202 }

@@ -1,6 +1,6 @@
 /** Meets every worker of a program. */
 
-import { describeFailure, type Answer, type NoAnswer } from './http.ts'
+import { describeFailure, type Answer, type NoAnswer, type Server } from './http.ts'
 import { pause, seconds } from './patience.ts'
 import { Mismatch } from './problems.ts'
 import type { Program } from './program.ts'
@@ -64,6 +64,18 @@ export async function meetEveryWorker(
 /** What it usually means when an answer does not tell the process that it comes from. */
 const UNSEEN =
   'the answer does not come through node:http, by which the checker tells who gave it, or from a process that does not inherit NODE_OPTIONS'
+
+/** Who gave this answer; a Mismatch where that cannot be told. */
+export function giverOf(program: Program, { servedBy }: Answer, read: string): Server {
+  if (servedBy !== undefined) return servedBy
+  throw new Mismatch({
+    expected: 'the checker can tell which worker gives an answer',
+    got: 'an answer came from a process that the checker cannot see into',
+    likely: UNSEEN,
+    read,
+    repeat: program.command,
+  })
+}
 
 /** `2 workers`, `the primary`, … */
 function describeServers(answers: readonly Answer[]): string {
