@@ -638,6 +638,41 @@ async function signalsAgain(program: Program): Promise<void> {
 // Reloads
 
 async function replacementFirst(): Promise<void> {
+  await Promise.all([renewsBoth(), oneForOne()])
+}
+
+/** The listens of all replacements are held back but for one: one old worker may go. */
+async function oneForOne(): Promise<void> {
+  await using program = await start({ workers: 3, fresh: true })
+  const advice = { read: 'replace-first-then-retire', repeat: program.command }
+  const old = program.atLeast(3)
+  await giveNextForks(program, { holdListen: true })
+  const since = lastEvent(program)
+  await program.get('/reload', { ...reloadRequest, status: 202, ...advice })
+  const held = await isHeld(program, since)
+  await program.tell(held.pid, { do: 'release' })
+  await program.until(() => program.listening.find(({ pid }) => pid === held.pid), { within: seconds(5) })
+  await program.quiet(300)
+  const closing = new Set(
+    program.events.flatMap((event) =>
+      event.seq > since &&
+      (event.type === 'server-closing' || event.type === 'gone') &&
+      old.some(({ pid }) => pid === event.pid)
+        ? [event.pid]
+        : [],
+    ),
+  )
+  holds(closing.size <= 1, {
+    ...advice,
+    expected: 'when one of three replacements listens, one old worker goes, and the two others listen on',
+    got: `${closing.size} of them stopped listening`,
+    likely: 'the first replacement that listens is taken for all of them',
+  })
+  await giveNextForks(program, {})
+  await isRenewed(program, old, 'when its replacements come to listen one after another')
+}
+
+async function renewsBoth(): Promise<void> {
   await using program = await start({ workers: 2, env: { SHUTDOWN_MS: '1000' }, fresh: true })
   const advice = { read: 'replace-first-then-retire', repeat: program.command }
   await keepsAdminToLoopback(program, 'the-contract')
@@ -787,8 +822,8 @@ function drainTime(program: Program, { pid }: Worker): number {
   return closing === undefined || gone === undefined ? 0 : gone - closing
 }
 
-/** Waits until the listen of a worker that the reload has forked is held. */
-async function isHeld(program: Program, since: number): Promise<void> {
+/** Waits until the listen of a worker that the reload has forked is held; resolves to that event. */
+async function isHeld(program: Program, since: number) {
   const held = await program.until(() => program.eventsOf('listen-held').find(({ seq }) => seq > since), {
     within: seconds(10),
   })
@@ -799,6 +834,7 @@ async function isHeld(program: Program, since: number): Promise<void> {
     read: 'replace-first-then-retire',
     repeat: program.command,
   })
+  return held
 }
 
 /** None of these workers has begun to close. */
@@ -830,7 +866,7 @@ async function isRenewed(program: Program, old: readonly Worker[], circumstance:
   await program.mustBeAlive()
   const left = old.filter(({ pid }) => program.workers.some((one) => one.pid === pid && one.state !== 'gone'))
   holds(renewed === true, {
-    expected: `a reload renews both workers within 20 s, ${circumstance}`,
+    expected: `a reload renews all ${old.length} workers within 20 s, ${circumstance}`,
     got: `${left.length} of the old ones live on, ${program.listening.length} workers listen`,
     likely: left.length > 0 ? 'the drains of a reload have no deadline' : undefined,
     read: 'replace-first-then-retire',

@@ -376,6 +376,7 @@ async function expiresUnused(redis?: RedisServer): Promise<void> {
       slides(visitor, () => visitor.me(), '/me', slide),
       slides(buyer, () => buyer.add(), '/cart', slide),
       livesToTheEnd(program, slide),
+      livesToTheEnd(program, { ...slide, usedAfter: TTL_MS * 0.4 }),
     ]
     await inOrder(slid)
     if (!(await Promise.all(slid)).includes(false)) {
@@ -442,25 +443,38 @@ async function slides(
 }
 
 /**
- * Asks for a session that is not used, just before its end. False where this machine let too much time pass for that to
- * tell anything.
+ * Asks for a session just before its end, which was not used after the login, or only once, so many ms after it. False
+ * where this machine let too much time pass for that to tell anything.
  */
 async function livesToTheEnd(
   program: Program,
-  { setting, read }: { readonly setting: string; readonly read: string },
+  {
+    setting,
+    read,
+    usedAfter,
+  }: { readonly setting: string; readonly read: string; readonly usedAfter?: number },
 ): Promise<boolean> {
-  const begun = performance.now()
+  let lastUse = performance.now()
   const guest = await logIn(program, 'tim', { read })
-  await pause(TTL_MS - SHORTLY_MS - (performance.now() - begun))
+  if (usedAfter !== undefined) {
+    await pause(usedAfter)
+    if (performance.now() - lastUse >= TTL_MS) return false
+    lastUse = performance.now()
+    await guest.me()
+  }
+  await pause(TTL_MS - SHORTLY_MS - (performance.now() - lastUse))
   const answer = await guest.me()
-  const age = Math.round(performance.now() - begun)
+  const age = Math.round(performance.now() - lastUse)
   if (answer.ok && answer.status === 200) return true
   await program.mustBeAlive()
   if (age >= TTL_MS) return false
   holds(false, {
     expected: `with ${setting} a session lives for as long after its last use, and no shorter`,
-    got: `${age} ms after the login GET /me answered ${describeAnswer(answer)}`,
-    likely: 'the setting is cut to whole seconds, or a part of the time is taken off',
+    got: `${age} ms after ${usedAfter === undefined ? 'the login' : `a use that came ${usedAfter} ms after the login`} GET /me answered ${describeAnswer(answer)}`,
+    likely:
+      usedAfter === undefined
+        ? 'the setting is cut to whole seconds, or a part of the time is taken off'
+        : 'not every use puts the end off, but only one that comes late in the life of a session',
     read,
     repeat: commandWithSession(program),
   })

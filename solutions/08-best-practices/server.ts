@@ -29,8 +29,8 @@ const reportsPerWorker = 2
 const answerWithinMs = 1000
 
 /**
- * headersTimeout counts from the connection's start, also when nothing comes. But Node looks at it only every
- * connectionsCheckingInterval, which is 30 s unless told.
+ * headersTimeout counts from the connection's start, also when nothing comes, and anew from the first byte. Node looks
+ * at it only every connectionsCheckingInterval, which is 30 s unless told.
  */
 const limits = { headersTimeout: 5000, requestTimeout: 60_000, connectionsCheckingInterval: 500 }
 

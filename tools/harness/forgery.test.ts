@@ -17,6 +17,7 @@ test('a message without the text is none to forge', () => {
 
 test('a message is maimed at each field', () => {
   expect(maimed({ a: 1, b: 2 })).toEqual([{ a: null, b: 2 }, { b: 2 }, { a: 1, b: null }, { a: 1 }])
+  expect(maimed(['a', 1])).toEqual([[null, 1], [1], ['a', null], ['a']])
   expect(maimed('text')).toEqual([])
 })
 

@@ -33,8 +33,10 @@ export function forge(message: unknown, text: string, into: unknown): unknown {
   return found ? forged : undefined
 }
 
-/** For each field of a message: the message with null there, and the one without it. */
+/** For each field of a message, or each place of a list: the message with null there, and the one without it. */
 export function maimed(message: unknown): readonly unknown[] {
+  if (Array.isArray(message))
+    return message.flatMap((_, index) => [message.with(index, null), message.toSpliced(index, 1)])
   if (!isRecord(message)) return []
   return Object.keys(message).flatMap((name) => {
     const { [name]: _, ...rest } = message
