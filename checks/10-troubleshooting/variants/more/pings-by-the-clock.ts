@@ -31,7 +31,6 @@ interface Member {
   state: 'starting' | 'listening' | 'draining'
   spare: boolean
   successor: Member | undefined
-  silentLooks: number
   readonly listens: Promise<boolean>
   readonly gone: Promise<void>
 }
@@ -47,7 +46,6 @@ function recruit(spare = false): Member {
     state: 'starting',
     spare,
     successor: undefined,
-    silentLooks: 0,
     listens: new Promise((resolve) => {
       worker.once('listening', () => resolve(true))
       worker.once('exit', () => resolve(false))
@@ -107,7 +105,7 @@ function lead(): void {
     const member = crew.get(worker.id)
     if (member?.state !== 'starting') return
     member.state = 'listening'
-    member.silentLooks = 0
+    heardAt.set(member, Date.now())
     bootDeaths = 0
     tellReadiness()
     if (announced || listening().length < wanted) return
@@ -237,9 +235,9 @@ function watch(): void {
   setInterval(() => {
     for (const member of crew.values()) {
       member.worker.send({ type: 'ping' }, () => {})
-      const last = heardAt.get(member)
+      const last = heardAt.get(member) ?? 0
       if (member.state === 'starting' && Date.now() - Date.parse(member.startedAt) > 10_000) kill(member)
-      if (member.state !== 'starting' && last !== undefined && Date.now() - last > hangMs * 1.4) kill(member)
+      if (member.state !== 'starting' && Date.now() - last > hangMs * 1.4) kill(member)
     }
   }, beatMs)
 }
