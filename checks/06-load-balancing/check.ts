@@ -11,6 +11,7 @@ import {
   fieldsOf,
   giveNextForks,
   holds,
+  inOrder,
   isLoopback,
   jsonOf,
   keptConnection,
@@ -213,11 +214,8 @@ check('bodies stream, both ways', async () => {
   const piece = 65_537
   using upload = openRequest(program.port, '/echo', { method: 'POST' })
   upload.write(body.subarray(0, piece))
-  const begins = (): true | undefined => upload.bytes > 0 || upload.failure !== undefined || undefined
-  await program.until(begins, { within: seconds(10) })
-  holds(upload.bytes > 0, {
+  await beginsItsAnswer(program, upload, {
     expected: 'POST /echo begins its answer while the upload goes on',
-    got: upload.failure ?? 'nothing, as long as the upload had not ended',
     likely: 'a body is collected whole before it is passed on',
     ...advice,
   })
@@ -231,12 +229,8 @@ check('bodies stream, both ways', async () => {
   })
   using small = openRequest(program.port, '/echo', { method: 'POST', headers: { 'content-length': '1000' } })
   small.write(body.subarray(0, 500))
-  await program.until(() => small.bytes > 0 || small.failure !== undefined || undefined, {
-    within: seconds(10),
-  })
-  holds(small.bytes > 0, {
+  await beginsItsAnswer(program, small, {
     expected: 'POST /echo of 1,000 bytes, of which 500 have come, begins its answer',
-    got: small.failure ?? 'nothing, as long as the upload had not ended',
     likely: 'a body that announces its length is collected before it is passed on',
     ...advice,
   })
@@ -249,6 +243,19 @@ check('bodies stream, both ways', async () => {
   })
   await program.get('/render?visitor=head', { method: 'HEAD', ...advice })
 })
+
+async function beginsItsAnswer(
+  program: Program,
+  upload: OpenRequest,
+  finding: Advice & { readonly expected: string; readonly likely: string },
+): Promise<void> {
+  const begins = (): true | undefined => upload.bytes > 0 || upload.failure !== undefined || undefined
+  await program.until(begins, { within: seconds(10) })
+  holds(upload.bytes > 0, {
+    ...finding,
+    got: upload.failure ?? 'nothing, as long as the upload had not ended',
+  })
+}
 
 check("a dead worker's users move, and nobody else's", async () => {
   await using program = await start({ workers: 3, fresh: true, proxy: true })
@@ -696,7 +703,7 @@ check('PORT opens when every worker listens', async () => {
 })
 
 async function portOpensLate(): Promise<void> {
-  await Promise.all([opensWithTheLast(), theDeadDoNotCount()])
+  await inOrder([opensWithTheLast(), theDeadDoNotCount()])
 }
 
 /** Two of three listen, one of these dies, and another one listens in its place: still two of three. */

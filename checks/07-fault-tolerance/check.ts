@@ -8,7 +8,9 @@ import {
   expect,
   forksNobodyAfter,
   giveNextForks,
+  giveOrder,
   holds,
+  inOrder,
   Inconclusive,
   keepsAdminToLoopback,
   keepsPaceInReload,
@@ -638,7 +640,7 @@ async function signalsAgain(program: Program): Promise<void> {
 // Reloads
 
 async function replacementFirst(): Promise<void> {
-  await Promise.all([renewsBoth(), oneForOne()])
+  await inOrder([renewsBoth(), oneForOne()])
 }
 
 /** The listens of all replacements are held back but for one: one old worker may go. */
@@ -648,24 +650,18 @@ async function oneForOne(): Promise<void> {
   const old = program.atLeast(3)
   await giveNextForks(program, { holdListen: true })
   const since = lastEvent(program)
-  await program.get('/reload', { ...reloadRequest, status: 202, ...advice })
+  await giveOrder(program, 'POST /reload', advice)
   const held = await isHeld(program, since)
+  await program.quiet(300)
+  stillListen(program, old, since, 'its replacement did not listen yet')
   await program.tell(held.pid, { do: 'release' })
   await program.until(() => program.listening.find(({ pid }) => pid === held.pid), { within: seconds(5) })
   await program.quiet(300)
-  const closing = new Set(
-    program.events.flatMap((event) =>
-      event.seq > since &&
-      (event.type === 'server-closing' || event.type === 'gone') &&
-      old.some(({ pid }) => pid === event.pid)
-        ? [event.pid]
-        : [],
-    ),
-  )
-  holds(closing.size <= 1, {
+  const closing = new Set(signsOfLeaving(program, old, since).map(({ pid }) => pid)).size
+  holds(closing <= 1, {
     ...advice,
     expected: 'when one of three replacements listens, one old worker goes, and the two others listen on',
-    got: `${closing.size} of them stopped listening`,
+    got: `${closing} of them stopped listening`,
     likely: 'the first replacement that listens is taken for all of them',
   })
   await giveNextForks(program, {})
@@ -680,7 +676,7 @@ async function renewsBoth(): Promise<void> {
   using _inFlight = await beginOnEach(program, old, '/slow?ms=600000', advice)
   await giveNextForks(program, { holdListen: true })
   const since = lastEvent(program)
-  await program.get('/reload', { ...reloadRequest, status: 202, ...advice })
+  await giveOrder(program, 'POST /reload', advice)
   await isHeld(program, since)
   await program.quiet(300)
   stillListen(program, old, since, 'its replacement did not listen yet')
@@ -837,14 +833,16 @@ async function isHeld(program: Program, since: number) {
   return held
 }
 
+/** That one of these workers has begun to close, or has ended, as it was told since then. */
+function signsOfLeaving(program: Program, old: readonly Worker[], since: number) {
+  return [...program.eventsOf('server-closing'), ...program.eventsOf('gone')]
+    .filter(({ seq, pid }) => seq > since && old.some((worker) => worker.pid === pid))
+    .toSorted((one, other) => one.seq - other.seq)
+}
+
 /** None of these workers has begun to close. */
 function stillListen(program: Program, old: readonly Worker[], since: number, why: string): void {
-  const left = program.events.find(
-    (event) =>
-      event.seq > since &&
-      (event.type === 'server-closing' || event.type === 'gone') &&
-      old.some(({ pid }) => pid === event.pid),
-  )
+  const [left] = signsOfLeaving(program, old, since)
   holds(left === undefined, {
     expected: 'an old worker listens until its replacement does',
     got: `one ${left?.type === 'gone' ? 'ended' : 'stopped listening'}, though ${why}`,

@@ -243,8 +243,8 @@ check('every request is counted, by the worker that it reached', async () => {
     program.fetch('/echo', { method: 'POST', body: 'hello' }),
     program.fetch('/echo', { method: 'POST', body: 'x'.repeat(echo.bytes + 1) }),
   ])
-  const servers = answers.map((answer) => (answer.ok ? answer.servedBy?.pid : undefined))
   await tellsAllAtOnce(program)
+  const servers = answers.map((answer) => (answer.ok ? answer.servedBy?.pid : undefined))
   // A reset tells nobody who gave it.
   const due = servers.includes(undefined) ? undefined : tally(servers.map(String))
   await expectCounts(
@@ -267,9 +267,11 @@ async function tellsAllAtOnce(program: Program): Promise<void> {
   const busy = block(program, oneWorker(program), 150)
   const texts = await Promise.all(Array.from({ length: 4 }, () => scrape(program)))
   await busy
-  const sizes = texts.map((text) => [...text.matchAll(/^http_requests_total\{[^}]*worker=/gm)].length)
-  const fewest = Math.min(...sizes)
-  holds(fewest === Math.max(...sizes), {
+  const sizes = texts.map((text) => {
+    const named = readExposition(text).samples.filter(({ name }) => name === 'http_requests_total')
+    return new Set(named.map(({ labels }) => labels.worker)).size
+  })
+  holds(Math.min(...sizes) === Math.max(...sizes), {
     expected: 'four scrapes at once all have a series for each worker',
     got: `they have ${sizes.join(', ')}`,
     likely: 'there is room for the answers of one gathering, and the next one takes it: give each an id',
@@ -569,7 +571,7 @@ check('a forged message gets no signature, and ends nothing', async () => {
   const mark = program.events.at(-1)?.seq ?? 0
   const advice = { read: 'a-workers-message-is-input', repeat: program.command }
 
-  // A message may be a list, which flatMap would take apart.
+  // `map` inside: a message may be a list, which another flatMap would take apart.
   const forged = kinds
     .flatMap((message) => FORGERIES.map((into) => forge(message, text, into)))
     .filter((message) => message !== undefined)

@@ -17,6 +17,7 @@ import {
   hang,
   heapGrowth,
   holds,
+  inOrder,
   Inconclusive,
   isLoopback,
   isReachableOffLoopback,
@@ -370,7 +371,7 @@ check('a worker that hangs is killed and replaced, one that is busy is left alon
 check('a worker over MAX_RSS_MB is retired without a failed request', async () => stories.large())
 
 async function tellsReadiness(): Promise<void> {
-  await Promise.all([halfIsEnough(), lessIsNot()])
+  await inOrder([halfIsEnough(), lessIsNot()])
 }
 
 /** Within 3 s, which a change may take, `path` answers with this status. */
@@ -689,7 +690,7 @@ check('memory does not grow with the requests', async () => {
 const REQUESTS = 2_000
 
 check('the admin lists, retires and reloads, on loopback', async () => {
-  await Promise.all([obeysOrders(), countsRightInReload()])
+  await inOrder([obeysOrders(), countsRightInReload()])
 })
 
 /** In a reload one of the old workers crashes, and another is retired; both drain. Each is replaced once for all that. */
@@ -707,10 +708,9 @@ async function countsRightInReload(): Promise<void> {
     // By now those who pause before a fork have made it.
     await pause(500)
     await giveNextForks(program, {})
+    const living = (): number => program.workers.filter(({ state }) => state !== 'gone').length
     const settled = (): boolean =>
-      old.every((worker) => isGone(program, worker)) &&
-      program.workers.filter(({ state }) => state !== 'gone').length === 2 &&
-      program.listening.length === 2
+      old.every((worker) => isGone(program, worker)) && living() === 2 && program.listening.length === 2
     await program.eventually(
       async () => {
         await program.releaseListen()
@@ -722,7 +722,7 @@ async function countsRightInReload(): Promise<void> {
     holds(settled(), {
       expected:
         'WORKERS (2) workers live when a reload is over in which one of the old ones crashed and one was retired',
-      got: `${program.workers.filter(({ state }) => state !== 'gone').length} live, ${program.listening.length} listen`,
+      got: `${living()} live, ${program.listening.length} listen`,
       likely:
         'a worker that already has a replacement on its way is replaced once more when it drains or ends',
       read,
@@ -981,7 +981,7 @@ function fateOf(program: Program, pid = 0): string {
 }
 
 check('SIGTERM ends what was begun, and nothing lasts longer than SHUTDOWN_MS', async () => {
-  await Promise.all([drains(), cuts()])
+  await inOrder([drains(), cuts()])
 })
 
 async function drains(): Promise<void> {
