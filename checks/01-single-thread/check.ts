@@ -5,7 +5,6 @@ import {
   expect,
   expectCost,
   holds,
-  median,
   pause,
   refusesOddRequests,
   servesPages,
@@ -83,20 +82,18 @@ check('a report is right, and two at once are right too', async () => {
   await using program = await start(one)
   await using reference = await startReference(0)
   const words = 40 * Number((await reference.get('/words?visitor=report')).text)
+  const begun = performance.now()
   const alone = await program.getJson('/report', { read: 'the-contract' })
+  const third = (performance.now() - begun) / 3
   isReport(program, alone, words, 'the words of another visitor are counted, or not those of 40 renders')
-  const together = await Promise.all([
-    program.getJson('/report'),
-    ...[15, 30].map((ms) => pause(ms).then(() => program.getJson('/report'))),
-  ])
-  for (const report of together) {
-    isReport(
-      program,
-      report,
-      words,
-      'two reports add to one variable: what belongs to a request belongs in its function',
-    )
-  }
+  const report = (): Promise<Readonly<Record<string, unknown>>> => program.getJson('/report')
+  const disturbed = 'two reports add to one variable: what belongs to a request belongs in its function'
+  const together = [report(), ...[15, 30].map((ms) => pause(ms).then(report))]
+  for (const one of await Promise.all(together)) isReport(program, one, words, disturbed)
+  // One that comes later, and one that comes when the first of two has gone.
+  const first = report()
+  const inTurn = [first, pause(third).then(report), first.then(report)]
+  for (const one of await Promise.all(inTurn)) isReport(program, one, words, disturbed)
 })
 
 function isReport(
@@ -116,20 +113,14 @@ function isReport(
 
 check('the server answers while a report runs', async () => {
   await using program = await start(one)
-  // Three reports, since one late wake-up of this machine says nothing about the program.
-  const waits = [
-    await waitBesideReport(program),
-    await waitBesideReport(program),
-    await waitBesideReport(program),
-  ]
-  // A report that takes no time keeps nobody waiting: that it costs too little is for a later check to say.
-  const typical = median(
-    waits.map(({ slowest, report }) => (report < SHORT_REPORT_MS ? 0 : slowest / report)),
-  )
-  holds(typical < 0.25, {
+  // Looked at up to three times, since one late wake-up of this machine says nothing about the program.
+  const waits: Wait[] = []
+  do waits.push(await waitBesideReport(program))
+  while (waits.length < 3 && !isShort(waits.at(-1)))
+  holds(isShort(waits.at(-1)), {
     expected:
       'while a report runs, the slowest GET / waits less than a quarter of the time that the report takes',
-    got: `${Math.round(typical * 100)} % of it (${waits.map(({ slowest, report }) => `${Math.round(slowest)} of ${Math.round(report)} ms`).join(', ')})`,
+    got: waits.map(({ slowest, report }) => `${Math.round(slowest)} of ${Math.round(report)} ms`).join(', '),
     likely:
       'the report runs in one go, or yields only to microtasks: the event loop must turn between two renders',
     read: 'let-the-loop-turn',
@@ -140,10 +131,19 @@ check('the server answers while a report runs', async () => {
 /** 40 renders of 5 ms or more take longer. */
 const SHORT_REPORT_MS = 60
 
+/** How long the slowest `GET /` waited, and how long the report beside it took, in ms. */
+interface Wait {
+  readonly slowest: number
+  readonly report: number
+}
+
+function isShort(wait: Wait | undefined): boolean {
+  // A report that takes no time keeps nobody waiting: that it costs too little is for a later check to say.
+  return wait !== undefined && (wait.report < SHORT_REPORT_MS || wait.slowest < wait.report / 4)
+}
+
 /** Asks for / again and again, at least ten times, as long as a report runs. */
-async function waitBesideReport(
-  program: Program,
-): Promise<{ readonly slowest: number; readonly report: number }> {
+async function waitBesideReport(program: Program): Promise<Wait> {
   let running = true
   const report = program.get('/report').finally(() => (running = false))
   let slowest = 0
@@ -161,6 +161,14 @@ const AROUND_MS = 100
 check('lag is in milliseconds, since the last call', async () => {
   await using program = await start({ ...one, fresh: true })
   await showsTheFirstBlock(program)
+  // Twice, with one call in between: what is kept from every second call only would be right in one of the two.
+  await showsABlock(program)
+  await showsIdleness(program)
+  await showsABlock(program)
+  await showsIdleness(program)
+})
+
+async function showsABlock(program: Program): Promise<void> {
   // A machine that stalls may swallow what a block would show: one of three is seen.
   for (let blocks = 1; blocks <= 3; blocks += 1) {
     await askForLag(program)
@@ -169,9 +177,12 @@ check('lag is in milliseconds, since the last call', async () => {
     await pause(BLOCK_MS + AROUND_MS)
     await askForOther(program)
     const lag = await askForLag(program)
-    if (isShown(lag)) break
+    if (isShown(lag)) return
     if (blocks === 3) showsTheBlock(program, lag)
   }
+}
+
+async function showsIdleness(program: Program): Promise<void> {
   // Whatever else this machine does, one of three idle spells is quiet.
   const idle: Lag[] = []
   do {
@@ -187,13 +198,13 @@ check('lag is in milliseconds, since the last call', async () => {
     read: 'lag-in-milliseconds-since-the-last-call',
     repeat: repeatLag(program),
   })
-})
+}
 
 /** The first answer counts from the start, however long ago that was. */
 async function showsTheFirstBlock(program: Program): Promise<void> {
   await program.block(BLOCK_MS)
   // Not since the last second, or whatever else is not the last call.
-  await pause(BLOCK_MS + 1_300)
+  await pause(BLOCK_MS + 2_800)
   await askForOther(program)
   const { maxMs } = await askForLag(program)
   holds(isBlock(maxMs) || maxMs > BLOCK_MS * 20, {

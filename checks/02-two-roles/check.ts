@@ -6,6 +6,7 @@ import {
   endsOnSigterm,
   expect,
   holds,
+  inOrder,
   jsonOf,
   keptConnection,
   meetEveryWorker,
@@ -27,6 +28,11 @@ check('the primary forks WORKERS workers', async () => {
   await expect(unset).toHaveForked(cores(), { likely: 'WORKERS defaults to os.availableParallelism()', read })
   await using three = await start({ workers: 3 })
   await expect(three).toHaveForked(3, { likely: 'the number is not read from process.env.WORKERS', read })
+  await using one = await start({ workers: 1 })
+  await expect(one).toHaveForked(1, {
+    likely: 'one worker is still a worker: the primary serves nothing',
+    read,
+  })
   noteOldNames(three)
 })
 
@@ -167,6 +173,10 @@ check('a kept-alive connection stays with one worker', async () => {
 })
 
 check('killing one worker leaves the others serving', async () => {
+  await inOrder([leavesTheOthers(), livesOn()])
+})
+
+async function leavesTheOthers(): Promise<void> {
   await using program = await start({ workers: 3, fresh: true })
   const read = 'when-a-worker-dies'
   // First the first, then the last: none is more than the others.
@@ -194,7 +204,20 @@ check('killing one worker leaves the others serving', async () => {
     answers.filter(({ servedBy }) => servedBy !== undefined && !old.includes(servedBy.worker)),
   )
   await primaryStaysSilent(program, read)
-})
+}
+
+/** What a program does with its workers from time to time meets a dead one by then. */
+async function livesOn(): Promise<void> {
+  await using program = await start({ workers: 2, fresh: true })
+  const read = 'when-a-worker-dies'
+  await program.untilGone(await program.killOneWorker())
+  await pause(seconds(4))
+  await program.get('/', {
+    expected: '4 s after a worker was killed, the program still serves',
+    likely: 'something is sent to a worker that has gone, which is an error event that nobody hears',
+    read,
+  })
+}
 
 /** Not even while there is no worker left. */
 async function primaryStaysSilent(program: Program, read: string): Promise<void> {
@@ -239,6 +262,22 @@ check('the workers share the load', async () => {
 })
 
 check('SIGTERM ends the program', async () => {
+  await inOrder([endsWhenAsked(), endsAfterADeath()])
+})
+
+async function endsWhenAsked(): Promise<void> {
   await using program = await start()
   await endsOnSigterm(program, 'the-end-of-the-program')
-})
+}
+
+async function endsAfterADeath(): Promise<void> {
+  await using program = await start({ fresh: true })
+  const read = 'the-end-of-the-program'
+  await program.untilGone(await program.killOneWorker())
+  // A program that replaces it may have done so.
+  await program.quiet(500)
+  await program.signal('SIGTERM')
+  const likely = 'the primary waits for a worker that has died before, as its exit has come already'
+  await expect(program).toEnd({ within: seconds(10), read, likely })
+  await expect(program).toLeaveNoProcess({ within: seconds(5), read, likely })
+}

@@ -34,16 +34,19 @@ check('one worker per available core by default', async () => {
 check('WORKERS sets the number, and an empty one counts as unset', async () => {
   const read = 'a-configuration-that-refuses-nonsense'
   const more = cores() < 8 ? cores() + 1 : 3
-  const [alone, several, empty, most] = await Promise.all([
+  // Most machines could not bear so many: what is forked sleeps.
+  const hollow = { hollowForks: true, unready: true, fresh: true }
+  const [alone, several, empty, digit, most] = await Promise.all([
     start({ workers: 1 }),
     start({ workers: more }),
     start({ workers: '' }),
-    // Most machines could not bear so many: what is forked sleeps.
-    start({ workers: MOST, hollowForks: true, unready: true, fresh: true }),
+    start({ workers: LARGE_DIGIT, ...hollow }),
+    start({ workers: MOST, ...hollow }),
   ])
   await using _alone = alone
   await using _several = several
   await using _empty = empty
+  await using _digit = digit
   await using _most = most
   await expect(alone).toHaveForked(1, { read })
   await expect(several).toHaveForked(more, { read })
@@ -51,20 +54,27 @@ check('WORKERS sets the number, and an empty one counts as unset', async () => {
     likely: "Number('') is 0: an empty WORKERS has to be told from one that is 0",
     read,
   })
-  await most.until(() => (most.workers.length >= MOST ? true : most.ended), {
-    within: seconds(10),
-    alive: false,
-  })
-  if (waitsForEach(most)) {
-    return note(`It forks one worker after another, so that ${MOST} of them were not waited for.`)
-  }
-  await expect(most).toHaveForked(MOST, {
-    likely: `${MOST} is the greatest number that is allowed, and it is refused or cut`,
-    read,
-  })
+  await forksAsMany(
+    digit,
+    LARGE_DIGIT,
+    `${LARGE_DIGIT} is compared with ${MOST} as text, where 9 comes after 6`,
+  )
+  await forksAsMany(most, MOST, `${MOST} is the greatest number that is allowed, and it is refused or cut`)
 })
 
 const MOST = 64
+const LARGE_DIGIT = 9
+
+async function forksAsMany(program: Program, due: number, likely: string): Promise<void> {
+  await program.until(() => (program.workers.length >= due ? true : program.ended), {
+    within: seconds(10),
+    alive: false,
+  })
+  if (waitsForEach(program)) {
+    return note(`It forks one worker after another, so that ${due} of them were not waited for.`)
+  }
+  await expect(program).toHaveForked(due, { likely, read: 'a-configuration-that-refuses-nonsense' })
+}
 
 /** Whether it forks the next worker when the last one listens, which one that sleeps never does, or after a while. */
 function waitsForEach({ workers, ended }: Program): boolean {
@@ -161,7 +171,7 @@ check('an affinity of one core gives one worker', async () => {
 })
 
 check('ready is printed once, when the slowest worker listens', async () => {
-  await isPrompt()
+  await inOrder([isPrompt(), servesWhenReady()])
   await using program = await start({ workers: 3, holdListen: 2, fresh: true, unready: true })
   const read = 'wait-for-every-worker-to-listen'
   const advice = {
@@ -239,6 +249,19 @@ async function isPrompt(): Promise<void> {
   })
 }
 
+/** Whoever reads the line may send requests, and gets answers. */
+async function servesWhenReady(): Promise<void> {
+  await using program = await start({ fresh: true, unready: true })
+  const line = await program.until(() => readyLine(program), { within: seconds(10) })
+  if (line === undefined) return // told by isPrompt
+  const paths = Array.from({ length: 4 * program.workers.length }, () => '/')
+  const read = 'wait-for-every-worker-to-listen'
+  const likely =
+    'a worker that listens gets requests at once: whatever has to be prepared comes before its listen()'
+  const expected = 'requests that come just after the ready line are answered with 200'
+  await Promise.all(paths.map((path) => program.get(path, { expected, likely, read })))
+}
+
 function readyLine(program: Program) {
   return program.eventsOf('line').find(({ stream, text }) => stream === 'stdout' && READY_LINE.test(text))
 }
@@ -264,6 +287,25 @@ function isReadyOnce(program: Program): void {
 }
 
 check('a taken port ends the program', async () => {
+  await inOrder([endsOnTakenPort(), endsThoughOneIsLate()])
+})
+
+/** One worker does not get as far as its listen() for a while: it need not be waited for. */
+async function endsThoughOneIsLate(): Promise<void> {
+  const port = await freePort()
+  await using _ = await holdPort(port)
+  await using program = await start({ workers: 3, port, holdListen: 2, fresh: true, unready: true })
+  const first = (): unknown => program.eventsOf('server-error')[0] ?? program.ended
+  await program.until(first, { within: seconds(10), alive: false })
+  await expect(program).toEnd({
+    within: seconds(3),
+    code: 1,
+    read: 'a-port-that-is-taken',
+    likely: 'the primary waits until every worker has failed, and one of them is late',
+  })
+}
+
+async function endsOnTakenPort(): Promise<void> {
   const port = await freePort()
   await using _ = await holdPort(port)
   await using program = await start({ workers: 3, port, fresh: true, unready: true })
@@ -307,7 +349,7 @@ check('a taken port ends the program', async () => {
       : 'the line is printed to stdout, or the port is not in it',
   })
   await expect(program).toLeaveNoProcess({ within: seconds(5), read })
-})
+}
 
 check('a killed worker is replaced, and its replacement serves', async () => {
   await using program = await start({ workers: 2, fresh: true })
@@ -317,8 +359,8 @@ check('a killed worker is replaced, and its replacement serves', async () => {
   await everyWorkerServes(program)
   // However a worker ends, it is missing. The second victim is a replacement: a listener that only the first workers
   // have replaces only them.
-  const gone = await program.exitOneWorker(0, program.listening.at(-1))
-  await expect(program).toReplace(gone, {
+  const left = await program.exitOneWorker(0, program.listening.at(-1))
+  await expect(program).toReplace(left, {
     within: seconds(5),
     expected: 'a worker that ends with exit code 0 is replaced too, also one that was a replacement itself',
     likely: 'only exit codes other than 0 count as deaths, or only the first workers have a listener',
@@ -331,12 +373,33 @@ check('a killed worker is replaced, and its replacement serves', async () => {
     likely: 'exit code 1 is taken for a port that is taken, which a worker that has listened cannot mean',
     read,
   })
+  await isReplacedAfterSigterm(program)
   await everyWorkerServes(program)
-  // Nine deaths in all: there is no number of them after which a worker that served is not replaced.
-  for (let deaths = 3; deaths < 9; deaths += 2) await bothAreReplaced(program)
-  await expect(program).toHaveForked(11, { read })
+  // There is no number of deaths after which a worker that served is not replaced, or late.
+  for (let deaths = 0; deaths < 10; deaths += 2) await bothAreReplaced(program)
+  const gone = program.workers.filter(({ state }) => state === 'gone').length
+  await expect(program).toHaveForked(2 + gone, { read })
   isReadyOnce(program)
 })
+
+/** What an operator sends to one process. A worker may listen for it, and live on. */
+async function isReplacedAfterSigterm(program: Program): Promise<void> {
+  const [victim] = program.atLeast(1)
+  const lostAfter = program.events.at(-1)?.seq ?? 0
+  await program.signal('SIGTERM', victim.pid)
+  const isGone = (): true | undefined =>
+    program.workers.some(({ pid, state }) => pid === victim.pid && state === 'gone') || undefined
+  if ((await program.until(isGone, { within: seconds(3) })) === undefined) return
+  await expect(program).toReplace(
+    { ...victim, lostAfter },
+    {
+      within: seconds(5),
+      expected: 'a worker that SIGTERM has ended is replaced, too',
+      likely: 'a death by SIGTERM is taken for one that the primary has ordered',
+      read: 'replace-what-dies',
+    },
+  )
+}
 
 /** All at once, so that nothing but what it means to do keeps the primary alive meanwhile. */
 async function bothAreReplaced(program: Program): Promise<void> {

@@ -545,7 +545,9 @@ check('unknown paths and wrong methods are refused, and nothing ends', async () 
   const read = 'refuse-what-you-do-not-serve'
   await program.get('/bannerer', { status: 404, read })
   for (const method of ['POST', 'DELETE']) await program.get('/banner', { method, status: 405, read })
-  await refusesOddRequests(program, ['/', '/render', '/stats'], 'refuse-what-you-do-not-serve')
+  await refusesOddRequests(program, ['/', '/render', '/stats'], 'refuse-what-you-do-not-serve', [
+    'PUT /banner',
+  ])
 })
 
 check('hits are told in batches', async () => {

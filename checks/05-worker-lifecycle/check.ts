@@ -146,7 +146,12 @@ check('a worker that dies is replaced once', async () => {
   await reaches(program, 3, { without: all, because, read })
 })
 
-const stories = sideBySide({ retiresOne, retiresAll, scales, mixes })
+const stories = sideBySide({
+  retiresOne,
+  retiresAll,
+  scales,
+  mixes: () => inOrder([mixes(), meetsThoseWhoStart(), sparesTheOneThatListens()]),
+})
 
 check('ready is printed once, when all listen for the first time', async () => {
   // WORKERS is unset: as many as there are cores.
@@ -397,6 +402,77 @@ async function mixes(): Promise<void> {
   const dead = await program.killOneWorker(doomed)
   await reaches(program, 2, { without: [dead], because, read })
   neverMoreThan(program, 3, { since, killed: [dead], because, read })
+}
+
+/** Orders and deaths while a worker starts, which may never come so far. */
+async function meetsThoseWhoStart(): Promise<void> {
+  await using program = await start({ workers: 2, fresh: true })
+  const read = 'one-more-than-wanted'
+  await opensAdmin(program, 'the-admin-interface')
+  const since = lastEvent(program)
+  let because = 'a worker is retired, and the first fresh one dies before it is online'
+  const [retired] = program.atLeast(1)
+  await killNextFork(program)
+  await giveOrder(program, `POST /workers/${retired.id}/retire`, { read })
+  await leave(program, [retired], { within: seconds(30), because, read })
+  await reaches(program, 2, { without: [retired], because, read })
+
+  because = 'a worker is retired that has not come to its listen() yet'
+  await giveNextForks(program, { holdListen: true })
+  await program.killOneWorker()
+  const held = await program.until(heldNow(program), { within: seconds(5) })
+  await giveNextForks(program, {})
+  if (held !== undefined) {
+    await giveOrder(program, `POST /workers/${held.id}/retire`, { read })
+    await program.quiet(500)
+    await program.releaseListen()
+    await leave(program, [held], { within: seconds(20), because, read })
+    await reaches(program, 2, { without: [held], because, read })
+  }
+
+  because = 'a replacement dies before it is online, and just then somebody orders as many as there were'
+  const forked = program.workers.length
+  await killNextFork(program)
+  await program.killOneWorker()
+  await program.until(() => program.workers[forked]?.state === 'gone' || undefined, { within: seconds(5) })
+  await giveOrder(program, 'PUT /scale', { body: '{"workers":2}', read })
+  await reaches(program, 2, { within: seconds(20), because, read })
+  neverMoreThan(program, 3, { since, because: 'never more than two were wanted', read })
+}
+
+/** A worker that was forked and does not listen, as somebody holds its listen(). */
+const heldNow = (program: Program) => (): Worker | undefined => {
+  const held = program.eventsOf('listen-held').at(-1)
+  return program.workers.find(
+    ({ pid, state }) => pid === held?.pid && state !== 'listening' && state !== 'gone',
+  )
+}
+
+/** It is not the older one, and not the one that the program forked first. */
+async function sparesTheOneThatListens(): Promise<void> {
+  await using program = await start({ workers: 2, holdListen: 1, fresh: true, unready: true })
+  const read = 'the-service-never-stops'
+  const because = 'of two workers one is wanted, while only the second listens'
+  await program.until(
+    () => (program.listening.length === 1 && program.eventsOf('listen-held')[0]) || undefined,
+    {
+      within: seconds(10),
+    },
+  )
+  // Who forks the second when the first listens has no second.
+  if (program.listening.length !== 1) return
+  await opensAdmin(program, 'the-admin-interface')
+  const clients = someClients(program)
+  try {
+    await giveOrder(program, 'PUT /scale', { body: '{"workers":1}', read })
+    await program.quiet(seconds(1))
+    await program.releaseListen()
+    await reaches(program, 1, { within: seconds(20), because, read })
+  } finally {
+    await clients.stop()
+  }
+  const likely = 'the one that listens is told to go, and the one that stays still starts'
+  noneFailed(program, clients, { because, likely, read })
 }
 
 const lastEvent = (program: Program): number => program.events.at(-1)?.seq ?? 0

@@ -97,7 +97,8 @@ function letGo(member: Member): void {
 
 /** The new one listens, then the old one drains. False when the new one does not come so far: then the old one stays. */
 async function replace(old: Member): Promise<boolean> {
-  if (ending !== undefined || old.successor || old.state === 'draining') return true
+  if (ending !== undefined || !crew.has(old.worker.id) || old.state === 'draining') return true
+  if (old.successor) return old.successor.listens // on its way already
   const next = recruit(true)
   old.successor = next
   // If the old one dies meanwhile, its place is taken already.
@@ -116,8 +117,13 @@ function retire(id: number): boolean {
   const member = crew.get(id)
   if (member === undefined) return false
   if (member.state === 'starting') letGo(member)
-  else void replace(member)
+  else void replaceAtLast(member)
   return true
+}
+
+/** Until it has worked: whoever ordered it was told that it will. */
+async function replaceAtLast(member: Member): Promise<void> {
+  while (!(await replace(member)) && ending === undefined) await new Promise((rest) => setTimeout(rest, 1000))
 }
 
 /** Renews all workers, one by one. False when that is not possible now. */
@@ -130,7 +136,8 @@ function reload(): boolean {
 
 async function renew(old: readonly Member[]): Promise<void> {
   for (const member of old) {
-    if (!crew.has(member.worker.id)) continue // died meanwhile: renewed already
+    // One that still boots comes first: its replacement could be quicker than it, and then both would stay.
+    if (!(await member.listens) || !crew.has(member.worker.id)) continue // died meanwhile: renewed already
     if (await replace(member)) continue
     if (ending === undefined) console.error('reload stopped: a new worker did not start, the old ones stay')
     return

@@ -3,12 +3,14 @@
 import { crew, kill, type Member } from './crew.ts'
 import { hangMs, maxRssMb } from './settings.ts'
 
-/** Time between two signs of life, and between two looks at them, in ms. */
-const beatMs = Math.max(hangMs / 8, 5)
+/** Time between two looks at the signs of life, in ms. */
+const lookMs = Math.max(hangMs / 8, 5)
+/** Time between two signs, in ms: at most a second, however large HANG_MS is, as they tell of the memory, too. */
+const beatMs = Math.min(lookMs, 1000)
 /** More than HANG_MS without a sign, and less than twice as much, however the two timers lie to each other. */
 const silentLooksOfTheHung = 11
 /** A worker that boots compiles and loads in long turns: it gets 10 s in all. */
-const looksToBoot = Math.ceil(10_000 / beatMs)
+const looksToBoot = Math.ceil(10_000 / lookMs)
 
 /** In a worker: a timer of its own event loop, so that it beats when and only when that loop turns. */
 export function beat(): void {
@@ -43,5 +45,5 @@ export function watch(): void {
       )
       kill(member)
     }
-  }, beatMs)
+  }, lookMs)
 }

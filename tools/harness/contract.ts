@@ -1,15 +1,24 @@
 /** The claims that every lesson's contract shares. */
 
 import { connect } from 'node:net'
+import { expectOneRenderEach } from './at-once.ts'
 import { openRaw } from './clients.ts'
 import { expect } from './matchers.ts'
 import { describeAnswer, fetchFrom, keptConnection, type Answer, type NoAnswer } from './http.ts'
-import { seconds } from './patience.ts'
+import { pause, seconds } from './patience.ts'
 import { Inconclusive, Mismatch } from './problems.ts'
 import type { Program } from './program.ts'
 import { startReference } from './reference.ts'
 
-const VISITORS = ['ada', 'Grace Hopper', 'a/b?c=d&e=%41+f', '<b>&"\'', 'Zoë 漢字 🧮', ''.padEnd(200, 'long ')]
+const VISITORS = [
+  'ada',
+  ' Grace  Hopper\t',
+  'a/b?c=d&e=%41+f',
+  '<b>&"\'',
+  // The second is composed of a letter and its dots, which is not the same string.
+  'Zoë Zoe\u0308 漢字 🧮',
+  ''.padEnd(200, 'long '),
+]
 
 /** Without PORT in its environment it listens on port 8000. Given a program that was started with `withoutPort: 8000`. */
 export async function asksForTheDefaultPort(program: Program, read: string): Promise<void> {
@@ -68,13 +77,17 @@ export function readyLines(program: Program): readonly string[] {
 /** The whole line: one that only begins so is another. */
 export const READY_LINE = /^ready: \d+ workers? on port \d+$/
 
-/** Every page equals what `renderHandbook(visitor)` gives, byte for byte; the same visitor twice too. */
+/**
+ * Every page equals what `renderHandbook(visitor)` gives, byte for byte; the same visitor twice too. Those who ask at
+ * once get a page each.
+ */
 export async function servesPages(program: Program, read: string): Promise<void> {
   await using one = await startReference(0)
   const visitors = [...VISITORS, VISITORS[0] ?? '']
   const pages = await Promise.all(visitors.map((visitor) => pageOf(program, visitor)))
   const wanted = await Promise.all(visitors.map((visitor) => fetchFrom(one.port, pathOf(visitor))))
   visitors.forEach((visitor, index) => comparePages(program, visitor, pages[index], wanted[index], read))
+  await expectOneRenderEach(program, one, read)
 }
 
 function pathOf(visitor: string): string {
@@ -154,11 +167,16 @@ async function sendOdd(program: Program, request: string): Promise<void> {
   await program.until(() => client.closed || client.received !== '' || undefined, { within: seconds(2) })
 }
 
-/** Unknown paths answer 404, other methods on a known GET route 405, and the same processes go on serving. */
+/**
+ * Unknown paths answer 404, other methods on a known GET route 405, and the same processes go on serving.
+ *
+ * @param uploads requests that carry a body, as `PUT /banner`
+ */
 export async function refusesOddRequests(
   program: Program,
   known: readonly string[],
   read: string,
+  uploads: readonly string[] = [],
 ): Promise<void> {
   const before = populationOf(program)
   const longer = known.filter((path) => path !== '/').map((path) => `${path}er`)
@@ -215,6 +233,16 @@ export async function refusesOddRequests(
       repeat: program.commandWith(path),
     })
   }
+  await Promise.all(
+    [...known.map((path) => `POST ${path}`), ...uploads].map((line) => sendHalf(program, line)),
+  )
+  await survives(
+    program,
+    before,
+    "a client that hangs up in the middle of its body: an 'error' event of the request, or a promise that is rejected, which nobody handles",
+    '/',
+    read,
+  )
   // Not on a path whose work would go on into the next check.
   for (const path of ['/', '/render']) goesAway(program, path)
   await program.get('/', { read })
@@ -225,6 +253,15 @@ export async function refusesOddRequests(
     '/',
     read,
   )
+}
+
+/** Cuts the connection when half of the body is there. */
+async function sendHalf(program: Program, line: string): Promise<void> {
+  using client = await openRaw(program.port)
+  client.send(
+    `${line} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 40\r\n\r\n{"workers": 2, "half`,
+  )
+  await pause(100)
 }
 
 /** Asks, and cuts the connection at once. */

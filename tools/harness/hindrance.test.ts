@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, expect, test, vi } from 'vitest'
-import { hindranceSince, isFull } from './hindrance.ts'
+import { hindranceSince, isFull, textChangedSince } from './hindrance.ts'
 import { standstillSince } from './patience.ts'
 
 afterEach(() => vi.restoreAllMocks())
@@ -38,6 +38,17 @@ test('where nothing more can be written, that is told', () => {
   const limited = `ulimit -f 0; exec "$0" --import tsx --input-type=module -e "$1"`
   const { stdout } = spawnSync('sh', ['-c', limited, process.execPath, script], { encoding: 'utf8' })
   expect(stdout).toMatch(/Nothing more can be written to .* \(EFBIG\)/)
+})
+
+test("a lesson's text that is younger than the program is told, and nothing else of the lessons", () => {
+  mkdirSync(join(folder, '01-first'), { recursive: true })
+  mkdirSync(join(folder, '02-without-a-text'))
+  writeFileSync(join(folder, 'handbook.ts'), '')
+  writeFileSync(join(folder, '01-first', 'server.ts'), '')
+  expect(textChangedSince(Date.now() - 1000, folder)).toBeUndefined()
+  writeFileSync(join(folder, '01-first', 'README.md'), '')
+  expect(textChangedSince(Date.now() - 1000, folder)).toMatch(/README\.md has changed since the program/)
+  expect(textChangedSince(Date.now() + 1000, folder)).toBeUndefined()
 })
 
 test('an error that is no matter of room is none', () => {

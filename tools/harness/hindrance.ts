@@ -1,7 +1,8 @@
 /** What this machine does in the middle of a claim that lets a right program look wrong. */
 
-import { existsSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { standstillSince } from './patience.ts'
 
 /**
@@ -19,6 +20,25 @@ export function hindranceSince(since: number, folder: string): string | undefine
   return code === undefined
     ? undefined
     : `Nothing more can be written to ${folder} (${code}), where programs keep their data: make room.`
+}
+
+const LESSONS = fileURLToPath(new URL('../../lessons', import.meta.url))
+
+/**
+ * That a lesson's text has changed: a program renders the texts as they were when it was started, and what it is
+ * compared with may have been started since. Undefined where none has.
+ *
+ * @param startedAt when the program was started (milliseconds since the epoch)
+ * @param lessons the folder of the lessons
+ */
+export function textChangedSince(startedAt: number, lessons = LESSONS): string | undefined {
+  const changed = readdirSync(lessons, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => join(lessons, name, 'README.md'))
+    .find((file) => (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0) > startedAt)
+  return changed === undefined
+    ? undefined
+    : `${changed} has changed since the program was started, and programs serve the lessons' texts.`
 }
 
 /** As much as a small data base needs to begin with. */

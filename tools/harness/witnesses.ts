@@ -2,7 +2,7 @@
 
 import { dirname } from 'node:path'
 import { Deeds } from './deeds.ts'
-import { hindranceSince } from './hindrance.ts'
+import { hindranceSince, textChangedSince } from './hindrance.ts'
 import { Mismatch } from './problems.ts'
 import type { Program } from './program.ts'
 
@@ -49,7 +49,9 @@ export function rememberWitness(error: unknown): void {
   const told = touched.filter(({ command }) => repeat === command || repeat?.startsWith(`${command} `))
   const program = told.at(-1) ?? touched.at(-1)
   if (program === undefined) return
-  const hindrance = hindranceSince(takenAt.get(program) ?? 0, dirname(program.identity.dataDir))
+  const hindrance =
+    hindranceSince(takenAt.get(program) ?? 0, dirname(program.identity.dataDir)) ??
+    textChangedSince(program.eventsOf('started')[0]?.at ?? Infinity)
   remembered.set(error, { program, failedAt: Deeds.now(), hindrance })
 }
 

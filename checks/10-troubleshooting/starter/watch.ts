@@ -18,7 +18,7 @@ export function beat(): void {
       process.send?.({ type: 'beat', rss: process.memoryUsage.rss() }, undefined, undefined, () => {})
   }
   send()
-  setInterval(send, lookMs).unref()
+  setInterval(send, Math.min(lookMs, 1000)).unref()
 }
 
 /** In the primary: a worker has told how much memory it holds, in bytes. */

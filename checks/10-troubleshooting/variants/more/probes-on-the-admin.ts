@@ -166,7 +166,8 @@ function letGo(member: Member): void {
 }
 
 async function replace(old: Member): Promise<boolean> {
-  if (ending !== undefined || old.successor || old.state === 'draining') return true
+  if (ending !== undefined || !crew.has(old.worker.id) || old.state === 'draining') return true
+  if (old.successor) return old.successor.listens // on its way already
   const next = recruit(true)
   old.successor = next
   void old.gone.then(() => (next.spare = false))
@@ -183,8 +184,12 @@ function retire(id: number): boolean {
   const member = crew.get(id)
   if (member === undefined) return false
   if (member.state === 'starting') letGo(member)
-  else void replace(member)
+  else void replaceAtLast(member)
   return true
+}
+
+async function replaceAtLast(member: Member): Promise<void> {
+  while (!(await replace(member)) && ending === undefined) await new Promise((rest) => setTimeout(rest, 1000))
 }
 
 function reload(): boolean {
@@ -196,7 +201,7 @@ function reload(): boolean {
 
 async function renew(old: readonly Member[]): Promise<void> {
   for (const member of old) {
-    if (!crew.has(member.worker.id)) continue
+    if (!(await member.listens) || !crew.has(member.worker.id)) continue
     if (await replace(member)) continue
     if (ending === undefined) console.error('reload stopped: a new worker did not start, the old ones stay')
     return
@@ -234,7 +239,7 @@ function beat(): void {
       process.send?.({ type: 'beat', rss: process.memoryUsage.rss() }, undefined, undefined, () => {})
   }
   send()
-  setInterval(send, beatMs).unref()
+  setInterval(send, Math.min(beatMs, 1000)).unref()
 }
 
 function heard(member: Member, rss = 0): 'fine' | 'too big' {
