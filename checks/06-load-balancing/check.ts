@@ -330,7 +330,25 @@ check('other requests go to the worker with the fewest in flight', async () => {
       ...advice,
     })
   }
+  await spreadsAtOnce(program, advice)
 })
+
+/** Each counts from when it is passed on, and the next one sees it: also where they come in the same moment. */
+async function spreadsAtOnce(program: Program, advice: Advice): Promise<void> {
+  const many = Array.from({ length: 30 }, () => openRequest(program.port, '/slow?ms=700').end())
+  await Promise.all(many.map((request) => request.untilOver()))
+  const counts = program.listening.map(
+    ({ pid }) => many.filter(({ head }) => head?.servedBy?.pid === pid).length,
+  )
+  holds(Math.max(...counts) <= 16, {
+    expected:
+      '30 requests that come at once, and take 700 ms, are dealt out to the three workers: some 10 to each',
+    got: `${counts.join(', ')}`,
+    likely:
+      'who is the idlest is looked up now and then, or a request counts only when its worker has answered',
+    ...advice,
+  })
+}
 
 check('light requests do not wait behind reports', async () => {
   await using program = await start({ workers: 3, proxy: true })
@@ -541,6 +559,7 @@ check('a request whose worker dies is sent once more, or answered 502', async ()
     ...advice,
   })
 
+  await isLeftTheSecondTime(program)
   await program.until(() => program.listening.length >= 4 || undefined, { within: seconds(10) })
   for (const worker of program.listening) await dieAtRequest(program, worker, 'as=twice')
   const twice = await program.fetch('/?as=twice')
@@ -553,6 +572,27 @@ check('a request whose worker dies is sent once more, or answered 502', async ()
     ...advice,
   })
 })
+
+/** What was sent once more is cancelled like any other when its client goes away. */
+async function isLeftTheSecondTime(program: Program): Promise<void> {
+  for (const worker of program.listening) await watchRequests(program, worker)
+  await dieAtRequest(program, { pid: await workerOf(program, 'user-4', { read: 'the-contract' }) }, 'as=left')
+  const request = openRequest(program.port, '/slow?ms=60000&as=left', { headers: asUser('user-4') }).end()
+  await program.until(() => requestsWith(program, 'as=left').length >= 2 || undefined, { within: seconds(5) })
+  const second = requestsWith(program, 'as=left')[1]
+  request[Symbol.dispose]()
+  if (second === undefined) return // told by those that are answered
+  const isClosed = (): true | undefined =>
+    program.eventsOf('request-closed').some(({ id, pid }) => id === second.id && pid === second.pid) ||
+    undefined
+  holds((await program.until(isClosed, { within: seconds(2) })) === true, {
+    expected: 'a request that was sent once more is cancelled within 2 s, too, when its client goes away',
+    got: 'it goes on in the second worker',
+    likely: 'the second attempt has no listener for the end of the client',
+    read: 'whatever-ends-a-request',
+    repeat: program.commandWith('/slow?ms=60000'),
+  })
+}
 
 /** Stopped by the kernel, a worker reads nothing, though its port still takes connections; then it is killed. */
 async function survivesAStop(program: Program, advice: Advice): Promise<void> {
@@ -791,7 +831,10 @@ async function waitsForTheSlow(): Promise<void> {
   const advice = { read: 'when-the-worker-dies', repeat: program.commandWith(`/slow?ms=${LONG}`) }
   const [[pid, user] = [0, ''], [, other] = [0, '']] = await userOfEach(program)
   using slow = openRequest(program.port, `/slow?ms=${LONG}`, { headers: asUser(other) }).end()
-  const isOver = ({ head, failure }: OpenRequest): boolean => head !== undefined || failure !== undefined
+  // Deadlines are stretched: the slow one may have its answer by then. A stopped worker has none to give.
+  const isOver = (request: OpenRequest): boolean =>
+    request.failure !== undefined ||
+    (request.head !== undefined && (request !== slow || request.head.status !== 200))
   const stopped = await stop(program, { pid })
   await using _ = stopped
   using get = openRequest(program.port, '/', { headers: asUser(user) }).end()
@@ -826,6 +869,15 @@ check('unknown paths and wrong methods are refused, and nothing ends', async () 
   await refusesOddRequests(program, ['/', '/render', '/report', '/slow'], 'refuse-what-you-do-not-serve', [
     'POST /echo',
   ])
+  // Whatever a client calls itself.
+  for (const user of ['50%', '%E0%A4%A', '__proto__', 'constructor', '"\\', '0', 'x'.repeat(2_000)]) {
+    await program.get('/', {
+      headers: asUser(user),
+      read: 'refuse-what-you-do-not-serve',
+      expected: `a request with x-user: ${user.slice(0, 12)} is answered, and ends no process`,
+      likely: 'the name is decoded, or looked up in an object that inherits some',
+    })
+  }
 })
 
 check('the workers share the load', async () => {
@@ -835,6 +887,8 @@ check('the workers share the load', async () => {
 
 check('SIGTERM ends the program', async () => {
   await using program = await start({ proxy: true })
+  using _endless = openRequest(program.port, '/slow?ms=60000').end()
+  await program.quiet(200)
   await endsOnSigterm(program, 'the-end-of-the-program')
 })
 

@@ -105,9 +105,26 @@ check('ready is printed once, and a worker that is killed is replaced', async ()
   await using program = await start({ workers: 2, fresh: true })
   const lost = await program.killOneWorker()
   await isReplaced(program, lost, lost.lostAfter)
+  await replacesBoth(program)
   await program.quiet(150)
   await tellsReadyOnce(program, 2, 'the-contract')
 })
+
+/** Two that die at once are two that are missing, whatever waits for whom. */
+async function replacesBoth(program: Program): Promise<void> {
+  const both = twoOf(program)
+  await Promise.all(both.map((worker) => program.killOneWorker(worker)))
+  const fresh = (): number =>
+    program.listening.filter(({ pid }) => !both.some((worker) => worker.pid === pid)).length
+  await program.until(() => fresh() >= 2 || undefined, { within: seconds(10) })
+  holds(fresh() === 2, {
+    expected: 'two workers that are killed at once are both replaced',
+    got: `${fresh()} of them ${fresh() === 1 ? 'is' : 'are'}`,
+    likely: 'one pause at a time is allowed for, and forks one worker, whoever else has died meanwhile',
+    read: 'pauses-and-a-budget',
+    repeat: program.command,
+  })
+}
 
 check('every page is rendered for its visitor', async () => {
   await using program = await start()
@@ -595,6 +612,28 @@ async function watchEnd(program: Program) {
 }
 
 async function endless(): Promise<void> {
+  await inOrder([cutsWhatNeverEnds(), cutsWhatDrainedBefore()])
+}
+
+/** Its drain began before the signal, and is cut after it: that counts as well. */
+async function cutsWhatDrainedBefore(): Promise<void> {
+  await using program = await start({ workers: 2, env: { SHUTDOWN_MS: '2000' }, fresh: true })
+  const read = 'a-deadline-for-every-drain'
+  const [victim] = twoOf(program)
+  using _inFlight = await beginOnEach(program, [victim], '/slow?ms=600000', { read })
+  await crash(program, victim)
+  await program.quiet(500)
+  await program.signal('SIGTERM')
+  await expect(program).toEnd({
+    within: seconds(4),
+    code: 1,
+    read,
+    likely:
+      'only the drains that begin at the signal are counted: one of a worker that had crashed before is cut, too, and 1 tells that something was cut',
+  })
+}
+
+async function cutsWhatNeverEnds(): Promise<void> {
   await using program = await start({ workers: 3, env: { SHUTDOWN_MS: '1000' }, fresh: true })
   const read = 'a-deadline-for-every-drain'
   const [first, second, third] = program.atLeast(3)
@@ -640,7 +679,7 @@ async function signalsAgain(program: Program): Promise<void> {
 // Reloads
 
 async function replacementFirst(): Promise<void> {
-  await inOrder([renewsBoth(), oneForOne()])
+  await inOrder([renewsBoth(), oneForOne(), diesInReload()])
 }
 
 /** The listens of all replacements are held back but for one: one old worker may go. */
@@ -666,6 +705,37 @@ async function oneForOne(): Promise<void> {
   })
   await giveNextForks(program, {})
   await isRenewed(program, old, 'when its replacements come to listen one after another')
+}
+
+/** A reload replaces those that it finds; one that dies before its turn comes is missing all the same. */
+async function diesInReload(): Promise<void> {
+  await using program = await start({ workers: 3, fresh: true })
+  const advice = { read: 'replace-first-then-retire', repeat: program.command }
+  const old = program.atLeast(3)
+  await giveNextForks(program, { holdListen: true })
+  const since = lastEvent(program)
+  await giveOrder(program, 'POST /reload', advice)
+  await isHeld(program, since)
+  for (const worker of old.slice(1)) await program.killOneWorker(worker)
+  await giveNextForks(program, {})
+  const living = (): number => program.workers.filter(({ state }) => state !== 'gone').length
+  const isWhole = (): boolean => living() === 3 && program.listening.length === 3
+  const anyOld = (): boolean => program.listening.some(({ pid }) => old.some((one) => one.pid === pid))
+  await program.eventually(
+    async () => {
+      await program.releaseListen()
+      return (isWhole() && !anyOld()) || undefined
+    },
+    { within: seconds(20) },
+  )
+  await program.quiet(500)
+  holds(isWhole(), {
+    ...advice,
+    expected: 'when a reload is over in which two of the three old workers died, WORKERS (3) workers listen',
+    got: `${living()} live, and ${program.listening.length} of them listen`,
+    likely:
+      'deaths are left to the reload, which passes over those that have gone; or they are replaced twice',
+  })
 }
 
 async function renewsBoth(): Promise<void> {

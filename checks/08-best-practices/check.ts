@@ -9,6 +9,7 @@ import {
   cpuOf,
   cutsUploadsShort,
   describeAnswer,
+  echoesApart,
   echoesWhole,
   endsOnSigterm,
   expect,
@@ -443,6 +444,28 @@ async function gathersInTime(): Promise<void> {
 }
 
 check('signatures are right, from every worker', async () => {
+  await inOrder([signsEverywhere(), outlivesTheAsking()])
+})
+
+/** A worker dies while it waits for signatures, which come when it has gone. */
+async function outlivesTheAsking(): Promise<void> {
+  await using program = await start({ ...two, fresh: true })
+  for (let deaths = 0; deaths < 3; deaths += 1) {
+    const clients = Array.from({ length: 40 }, () =>
+      openRequest(program.port, '/sign', { method: 'POST' }).end('a text'),
+    )
+    await program.until(() => clients.some(({ head }) => head !== undefined) || undefined, {
+      within: seconds(2),
+    })
+    const lost = await program.killOneWorker()
+    for (const client of clients) client[Symbol.dispose]()
+    const likely = 'an answer is sent to a worker that has gone, which is an error event that nobody hears'
+    await expect(program).toReplace(lost, { within: seconds(5), likely, read: 'the-contract' })
+  }
+  await signs(program, 'after all')
+}
+
+async function signsEverywhere(): Promise<void> {
   await using program = await start(two)
   for (const text of [
     'hello',
@@ -473,7 +496,7 @@ check('signatures are right, from every worker', async () => {
   } finally {
     await pages.stop()
   }
-})
+}
 
 function signing(program: Program) {
   return {
@@ -523,6 +546,16 @@ async function signsInPieces(program: Program): Promise<void> {
 }
 
 check('only the primary holds the key', async () => {
+  await inOrder([keepsTheKey(), keepsTheKeyWithoutAToken()])
+})
+
+async function keepsTheKeyWithoutAToken(): Promise<void> {
+  await using program = await start({ workers: 2, env: { SIGNING_KEY: KEY }, fresh: true })
+  await signs(program, 'without a token')
+  await keyIsNowhereElse(program)
+}
+
+async function keepsTheKey(): Promise<void> {
   await using program = await start({ ...two, fresh: true, recordMessages: true })
   await useAll(program)
   await keyIsNowhereElse(program)
@@ -530,7 +563,7 @@ check('only the primary holds the key', async () => {
   await expect(program).toReplace(lost, { within: seconds(5), read: 'the-contract' })
   await useAll(program)
   await keyIsNowhereElse(program)
-})
+}
 
 /** Whatever could make the key go somewhere. */
 async function useAll(program: Program): Promise<void> {
@@ -655,13 +688,20 @@ check('a client gets only so much room and time', async () => {
 
 async function boundsClients(): Promise<void> {
   await using program = await start(two)
-  await inOrder([
-    echoesWhole(program, echo),
-    cutsUploadsShort(program, echo),
-    refusesToSignMore(program),
-    survivesNonsense(program, echo),
-    boundsSlowClients(program, 'time-for-the-headers'),
-  ])
+  // Others come meanwhile, as in any service.
+  const others = keepAsking(program.port, '/', { clients: 2, pauseMs: 250 })
+  try {
+    await inOrder([
+      echoesWhole(program, echo),
+      echoesApart(program, echo),
+      cutsUploadsShort(program, echo),
+      refusesToSignMore(program),
+      survivesNonsense(program, echo),
+      boundsSlowClients(program, 'time-for-the-headers'),
+    ])
+  } finally {
+    await others.stop()
+  }
   await program.mustBeAlive()
 }
 

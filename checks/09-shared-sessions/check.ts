@@ -490,6 +490,7 @@ async function survivesDeaths(redis?: RedisServer): Promise<void> {
   const options = { workers: WORKERS, fresh: true, ...(redis && { redis: redis.url }) }
   await using first = await start(options)
   const guest = await logIn(first, 'ada', { read })
+  const others = await Promise.all(['bob', 'eve', 'ida', 'joe'].map((user) => logIn(first, user, { read })))
   const goesOn = async (program: Program, after: string, visits: number): Promise<void> => {
     const back = guest.at(program)
     const likely = redis
@@ -528,8 +529,14 @@ async function survivesDeaths(redis?: RedisServer): Promise<void> {
   await goesOn(second, 'after SIGTERM and a new start with the same store', 3)
   await second.signal('SIGKILL', 'group')
   await expect(second).toLeaveNoProcess({ within: seconds(10), read })
-  await using third = await start(again)
-  await goesOn(third, 'after SIGKILL to every process and a new start', 4)
+  await using third = await start({ ...again, workers: WORKERS + 1 })
+  await goesOn(third, `after SIGKILL to every process and a new start with ${WORKERS + 1} workers`, 4)
+  for (const other of others) {
+    const expected = `every session outlives that, whose store served ${WORKERS} workers and now ${WORKERS + 1}`
+    await other
+      .at(third)
+      .visits({ expected, likely: 'where a session lies depends on the number of workers', read })
+  }
 }
 
 check('a store that cannot be opened ends the program', async () => {

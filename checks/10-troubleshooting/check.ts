@@ -553,10 +553,20 @@ async function findsTheHung(): Promise<void> {
       read,
       repeat,
     })
-    const lostAfter = program.events.at(-1)?.seq ?? 0
-    await hang(program, booting)
-    await isEnded(program, booting)
-    await expect(program).toReplace({ ...booting, lostAfter }, { within: seconds(5), read })
+    // Both at once: neither has to wait for the other.
+    const forked = program.workers.length
+    await Promise.all([hang(program, booting), hang(program, busy)])
+    await Promise.all([isEnded(program, booting), isEnded(program, busy)])
+    const fresh = (): number =>
+      program.listening.filter(({ id }) => id !== booting.id && id !== busy.id).length
+    await program.until(() => fresh() >= 2 || undefined, { within: seconds(7) })
+    await program.quiet(150)
+    holds(fresh() === 2 && program.workers.length - forked === 2, {
+      expected: 'two workers that hang at once are both replaced, once',
+      got: `${program.workers.length - forked} were forked, ${fresh()} of which listen`,
+      read,
+      repeat,
+    })
   })
 }
 
@@ -981,7 +991,7 @@ function fateOf(program: Program, pid = 0): string {
 }
 
 check('SIGTERM ends what was begun, and nothing lasts longer than SHUTDOWN_MS', async () => {
-  await inOrder([drains(), cuts()])
+  await inOrder([drains(), cuts(), endsWhileOneBoots()])
 })
 
 async function drains(): Promise<void> {
@@ -991,7 +1001,7 @@ async function drains(): Promise<void> {
     const advice = { read, repeat: program.command }
     using kept = keptConnection()
     await program.get('/', { agent: kept.agent, read })
-    const slow = Array.from({ length: 6 }, () => openRequest(program.port, '/slow?ms=2000').end())
+    const slow = Array.from({ length: 6 }, () => openRequest(program.port, '/slow?ms=2000&last').end())
     await areBegun(program, slow.length)
     await program.signal('SIGTERM')
     const closed = await program.eventually(
@@ -1021,7 +1031,38 @@ async function drains(): Promise<void> {
     })
     const likely = 'a connection that is idle holds the end: it has to be closed'
     await expect(program).toEnd({ within: seconds(4), code: 0, read, likely })
+    const logged = (): number =>
+      program.lines('stdout').filter((text) => jsonLine(text)?.url === '/slow?ms=2000&last').length
+    await program.until(() => logged() >= slow.length || undefined, { within: seconds(2), alive: false })
+    holds(logged() === slow.length, {
+      expected: 'the last requests leave their lines, too: one for each that was answered after SIGTERM',
+      got: `${logged()} of ${slow.length}`,
+      likely: 'lines are collected, and those that wait when a worker exits are never written',
+      read: 'logs-that-can-be-joined',
+      repeat: program.command,
+    })
     await expect(program).toLeaveNoProcess({ within: seconds(5), read })
+  })
+}
+
+/** Who does not listen yet when the signal comes may not listen, and live on, when all others have gone. */
+async function endsWhileOneBoots(): Promise<void> {
+  const env = { ...calm, SHUTDOWN_MS: '2000' }
+  await watched({ workers: 2, fresh: true, env }, async (program) => {
+    const read = 'the-end-of-the-program'
+    await giveNextForks(program, { holdListen: true })
+    const since = program.events.at(-1)?.seq ?? 0
+    await program.killOneWorker()
+    const held = (): true | undefined =>
+      program.eventsOf('listen-held').some(({ seq }) => seq > since) || undefined
+    await program.until(held, { within: seconds(8) })
+    await program.signal('SIGTERM')
+    await pause(300)
+    if (program.ended === undefined) await program.releaseListen()
+    const likely =
+      'only the workers that listen are told to go: one that boots comes to listen, and is forgotten'
+    await expect(program).toEnd({ within: seconds(5), read, likely })
+    await expect(program).toLeaveNoProcess({ within: seconds(5), read, likely })
   })
 }
 

@@ -41,6 +41,27 @@ export async function echoesWhole(program: Program, { path, bytes: room, read }:
   }
 }
 
+/** Uploads that come at the same time, piece by piece, are answered each with its own bytes. */
+export async function echoesApart(program: Program, { path, bytes: room, read }: Room): Promise<void> {
+  const bodies = ['a', 'b', 'c', 'd', 'e', 'f'].map((letter) => letter.repeat(room / 4))
+  const uploads = bodies.map((body) => {
+    const upload = openRequest(program.port, path, { method: 'POST' })
+    upload.write(body)
+    return { upload, body }
+  })
+  await pause(100)
+  for (const { upload, body } of uploads.toReversed()) {
+    await upload.end(body).untilOver()
+    holds(upload.text === body + body, {
+      expected: `${uploads.length} bodies that come at once to POST ${path} are answered each with its own bytes`,
+      got: upload.over ? 'one got bytes of another' : (upload.failure ?? 'no whole answer'),
+      likely: 'bodies are collected in a buffer that belongs to the worker, and not to the request',
+      read,
+      repeat: program.commandWith(path, 'POST'),
+    })
+  }
+}
+
 /** An upload that has passed the limit and goes on is answered 413, or reset, announced and in chunks. */
 export async function cutsUploadsShort(program: Program, room: Room): Promise<void> {
   await inOrder([

@@ -86,7 +86,14 @@ export { findSecret, formsOf } from './secrets.ts'
 export { bearsSignature, forge, maimed, signatureOf } from './forgery.ts'
 export { cpuOf, workLeft } from './leftover.ts'
 export { mentions } from './source.ts'
-export { boundsSlowClients, cutsUploadsShort, echoesWhole, survivesNonsense, type Room } from './bounds.ts'
+export {
+  boundsSlowClients,
+  cutsUploadsShort,
+  echoesApart,
+  echoesWhole,
+  survivesNonsense,
+  type Room,
+} from './bounds.ts'
 export { inOrder } from './in-order.ts'
 export {
   askBesideHeavy,
