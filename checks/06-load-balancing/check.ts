@@ -343,7 +343,7 @@ async function spreadsAtOnce(program: Program, advice: Advice): Promise<void> {
   holds(Math.max(...counts) <= 16, {
     expected:
       '30 requests that come at once, and take 700 ms, are dealt out to the three workers: some 10 to each',
-    got: `${counts.join(', ')}`,
+    got: counts.join(', '),
     likely:
       'who is the idlest is looked up now and then, or a request counts only when its worker has answered',
     ...advice,

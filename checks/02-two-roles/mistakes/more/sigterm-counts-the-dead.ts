@@ -1,0 +1,92 @@
+// caught by: SIGTERM ends the program
+// Waits for as many exits as it has forked, and those before SIGTERM do not count.
+
+/** Lesson 2 · one file, two roles: the primary forks, the workers serve. */
+
+import cluster from 'node:cluster'
+import { createServer, type ServerResponse } from 'node:http'
+import { availableParallelism } from 'node:os'
+import { renderHandbook } from '#handbook'
+
+/** Answers a GET of one path. */
+type Route = (query: URLSearchParams, response: ServerResponse) => void
+
+const port = Number(process.env.PORT || 8000)
+
+// `fork()` starts this file again from its first line. Node tells the child by its environment what it is.
+if (cluster.isPrimary) lead()
+else work()
+
+/**
+ * Forks the workers and serves nothing. Node opens the port here, on the first worker's behalf, and hands
+ * each new connection to a worker. The channels to the workers keep this process alive. When it ends they
+ * close, and the workers end too.
+ */
+function lead(): void {
+  const workers = Number(process.env.WORKERS ?? availableParallelism())
+  for (let forked = 0; forked < workers; forked++) cluster.fork()
+
+  let ending = false
+  let left = workers
+
+  process.on('SIGTERM', () => {
+    if (ending) return
+    ending = true
+    for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill('SIGTERM')
+  })
+
+  cluster.on('exit', (worker, code, signal) => {
+    if (!ending) return console.log(`worker ${worker.id} is gone: ${signal ?? code}`)
+    if (--left === 0) process.exit(0)
+  })
+
+  setInterval(() => {
+    const { rss } = process.memoryUsage()
+    console.log(`primary ${process.pid}: ${Math.round(rss / 1024 / 1024)} MiB`)
+  }, 60_000)
+}
+
+/** Serves the handbook. Every worker runs this on its own, with its own `hits`: no memory is shared. */
+function work(): void {
+  let hits = 0
+
+  const routes = new Map<string, Route>([
+    ['/', (_query, response) => sendJson(response, { ...whoAmI(), hits: ++hits })],
+    ['/render', (query, response) => sendPage(response, renderHandbook(query.get('visitor') ?? 'stranger'))],
+  ])
+
+  const server = createServer((request, response) => {
+    const { path, query } = pathAndQuery(request.url ?? '/')
+    const route = routes.get(path)
+    if (!route) return refuse(response, 404)
+    if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405)
+    return route(query, response)
+  })
+
+  // In a worker this asks the primary for the port: all workers name the same one, and none of them collide.
+  server.listen(port)
+}
+
+function whoAmI(): { role: 'worker'; pid: number; ppid: number; worker: number | undefined } {
+  return { role: 'worker', pid: process.pid, ppid: process.ppid, worker: cluster.worker?.id }
+}
+
+/** Splits by hand: a request may name `//`, and `new URL('//', base)` throws. */
+function pathAndQuery(url: string): { path: string; query: URLSearchParams } {
+  const mark = url.indexOf('?')
+  if (mark === -1) return { path: url, query: new URLSearchParams() }
+  return { path: url.slice(0, mark), query: new URLSearchParams(url.slice(mark + 1)) }
+}
+
+function sendJson(response: ServerResponse, body: object): void {
+  response.setHeader('content-type', 'application/json').end(JSON.stringify(body))
+}
+
+function sendPage(response: ServerResponse, html: string): void {
+  response.setHeader('content-type', 'text/html; charset=utf-8').end(html)
+}
+
+function refuse(response: ServerResponse, status: 404 | 405): void {
+  if (status === 405) response.setHeader('allow', 'GET, HEAD')
+  response.writeHead(status).end()
+}

@@ -1,0 +1,87 @@
+// caught by: every page is rendered for its visitor
+// Requests for the same visitor that are read in one turn of the loop share a render.
+
+/** Lesson 2 · one file, two roles: the primary forks, the workers serve. */
+
+import cluster from 'node:cluster'
+import { createServer, type ServerResponse } from 'node:http'
+import { availableParallelism } from 'node:os'
+import { renderHandbook } from '#handbook'
+
+/** Answers a GET of one path. */
+type Route = (query: URLSearchParams, response: ServerResponse) => void
+
+const port = Number(process.env.PORT || 8000)
+
+// `fork()` starts this file again from its first line. Node tells the child by its environment what it is.
+if (cluster.isPrimary) lead()
+else work()
+
+/**
+ * Forks the workers and serves nothing. Node opens the port here, on the first worker's behalf, and hands
+ * each new connection to a worker. The channels to the workers keep this process alive. When it ends they
+ * close, and the workers end too.
+ */
+function lead(): void {
+  const workers = Number(process.env.WORKERS ?? availableParallelism())
+  for (let forked = 0; forked < workers; forked++) cluster.fork()
+}
+
+/** Serves the handbook. Every worker runs this on its own, with its own `hits`: no memory is shared. */
+function work(): void {
+  let hits = 0
+
+  // Those who wait for the same page at the same time: one render serves them all. Nothing is kept after it.
+  const waiting = new Map<string, ServerResponse[]>()
+  const setPage = (visitor: string, response: ServerResponse): void => {
+    const others = waiting.get(visitor)
+    if (others) return void others.push(response)
+    const together = [response]
+    waiting.set(visitor, together)
+    setImmediate(() => {
+      waiting.delete(visitor)
+      const html = renderHandbook(visitor)
+      for (const each of together) sendPage(each, html)
+    })
+  }
+
+  const routes = new Map<string, Route>([
+    ['/', (_query, response) => sendJson(response, { ...whoAmI(), hits: ++hits })],
+    ['/render', (query, response) => setPage(query.get('visitor') ?? 'stranger', response)],
+  ])
+
+  const server = createServer((request, response) => {
+    const { path, query } = pathAndQuery(request.url ?? '/')
+    const route = routes.get(path)
+    if (!route) return refuse(response, 404)
+    if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405)
+    return route(query, response)
+  })
+
+  // In a worker this asks the primary for the port: all workers name the same one, and none of them collide.
+  server.listen(port)
+}
+
+function whoAmI(): { role: 'worker'; pid: number; ppid: number; worker: number | undefined } {
+  return { role: 'worker', pid: process.pid, ppid: process.ppid, worker: cluster.worker?.id }
+}
+
+/** Splits by hand: a request may name `//`, and `new URL('//', base)` throws. */
+function pathAndQuery(url: string): { path: string; query: URLSearchParams } {
+  const mark = url.indexOf('?')
+  if (mark === -1) return { path: url, query: new URLSearchParams() }
+  return { path: url.slice(0, mark), query: new URLSearchParams(url.slice(mark + 1)) }
+}
+
+function sendJson(response: ServerResponse, body: object): void {
+  response.setHeader('content-type', 'application/json').end(JSON.stringify(body))
+}
+
+function sendPage(response: ServerResponse, html: string): void {
+  response.setHeader('content-type', 'text/html; charset=utf-8').end(html)
+}
+
+function refuse(response: ServerResponse, status: 404 | 405): void {
+  if (status === 405) response.setHeader('allow', 'GET, HEAD')
+  response.writeHead(status).end()
+}
