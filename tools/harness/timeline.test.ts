@@ -62,7 +62,8 @@ test('of a flood the beginning and the end are kept', () => {
   expect(entries.at(-2)?.what).toBe('line 9999')
 })
 
-const program = (command: string): Program => ({ command, identity: { dataDir: '.' } }) as unknown as Program
+const program = (command: string): Program =>
+  ({ command, identity: { dataDir: '.' }, eventsOf: () => [] }) as unknown as Program
 
 test('a claim is about the program whose command it tells, else about the one that was held last', () => {
   const [one, two] = [program('PORT=8000 node a.ts'), program('WORKERS=3 node a.ts')]
