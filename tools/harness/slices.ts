@@ -37,6 +37,8 @@ interface Report {
   readonly end: number
   readonly times: readonly number[]
   readonly bytes: number
+  /** Heads of 1xx. */
+  readonly interim: number
   readonly status: number
   readonly wrongPage: number
   readonly failed: number
@@ -158,6 +160,11 @@ function couldUse({ wantedMs, timeMs, idleMs, allowed = cores() }: Used): number
 }
 
 function refuseWrongAnswers(program: Program, report: Report): void {
+  if (report.interim > 0) {
+    throw new Inconclusive(
+      'Answers have interim heads (such as 103 Early Hints) before them, which the load generator cannot read: throughput is not measured. Leave them out and check again.',
+    )
+  }
   const repeat = program.command
   const asked = report.times.length + report.failed
   if (report.failed > 0) {

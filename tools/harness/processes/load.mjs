@@ -49,7 +49,7 @@ async function fire({ id, port, connections, ms, path, headers = {} }) {
   const end = start + ms
   /** Arrival times of the heads of answers, ms since the epoch. @type {number[]} */
   const times = []
-  const faults = { status: 0, wrongPage: 0, failed: 0 }
+  const faults = { interim: 0, status: 0, wrongPage: 0, failed: 0 }
   let bytes = 0
   const left = new Set()
   let clients = 0
@@ -88,7 +88,9 @@ async function fire({ id, port, connections, ms, path, headers = {} }) {
         times.push(now())
         if (!named) faults.wrongPage += 1
         named = false
-        if (head.statusCode !== 200) faults.status += 1
+        // autocannon takes the head of a 103 for that of the answer.
+        if (head.statusCode < 200) faults.interim += 1
+        else if (head.statusCode !== 200) faults.status += 1
       })
       client.on('body', (/** @type {Buffer} */ body) => {
         bytes += body.length
