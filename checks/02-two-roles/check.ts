@@ -3,6 +3,7 @@ import {
   check,
   cores,
   describeAnswer,
+  endsAfterADeath,
   endsOnSigterm,
   expect,
   holds,
@@ -262,7 +263,7 @@ check('the workers share the load', async () => {
 })
 
 check('SIGTERM ends the program', async () => {
-  await inOrder([endsWhenAsked(), endsAfterADeath()])
+  await inOrder([endsWhenAsked(), endsWhenOneHasDied()])
 })
 
 async function endsWhenAsked(): Promise<void> {
@@ -270,14 +271,12 @@ async function endsWhenAsked(): Promise<void> {
   await endsOnSigterm(program, 'the-end-of-the-program')
 }
 
-async function endsAfterADeath(): Promise<void> {
+async function endsWhenOneHasDied(): Promise<void> {
   await using program = await start({ fresh: true })
-  const read = 'the-end-of-the-program'
-  await program.untilGone(await program.killOneWorker())
-  // A program that replaces it may have done so.
-  await program.quiet(500)
-  await program.signal('SIGTERM')
-  const likely = 'the primary waits for a worker that has died before, as its exit has come already'
-  await expect(program).toEnd({ within: seconds(10), read, likely })
-  await expect(program).toLeaveNoProcess({ within: seconds(5), read, likely })
+  await endsAfterADeath(program, {
+    // A program that replaces it may have done so.
+    rest: 500,
+    likely: 'the primary waits for a worker that has died before, as its exit has come already',
+    read: 'the-end-of-the-program',
+  })
 }

@@ -2,6 +2,7 @@ import {
   asksForTheDefaultPort,
   check,
   cores,
+  endsAfterADeath,
   endsOnSigterm,
   expect,
   freePort,
@@ -14,6 +15,7 @@ import {
   READY_LINE,
   readyLines,
   refusesOddRequests,
+  replacesAll,
   seconds,
   servesPages,
   start,
@@ -377,7 +379,7 @@ check('a killed worker is replaced, and its replacement serves', async () => {
   await isReplacedAfterSigterm(program)
   await everyWorkerServes(program)
   // There is no number of deaths after which a worker that served is not replaced, or late.
-  for (let deaths = 0; deaths < 10; deaths += 2) await bothAreReplaced(program)
+  for (let deaths = 0; deaths < 10; deaths += 2) await replacesAll(program, { within: seconds(5), read })
   const gone = program.workers.filter(({ state }) => state === 'gone').length
   await expect(program).toHaveForked(2 + gone, { read })
   isReadyOnce(program)
@@ -386,7 +388,7 @@ check('a killed worker is replaced, and its replacement serves', async () => {
 /** What an operator sends to one process. A worker may listen for it, and live on. */
 async function isReplacedAfterSigterm(program: Program): Promise<void> {
   const [victim] = program.atLeast(1)
-  const lostAfter = program.events.at(-1)?.seq ?? 0
+  const lostAfter = program.lastSeq
   await program.signal('SIGTERM', victim.pid)
   const isGone = (): true | undefined =>
     program.workers.some(({ pid, state }) => pid === victim.pid && state === 'gone') || undefined
@@ -400,24 +402,6 @@ async function isReplacedAfterSigterm(program: Program): Promise<void> {
       read: 'replace-what-dies',
     },
   )
-}
-
-/** All at once, so that nothing but what it means to do keeps the primary alive meanwhile. */
-async function bothAreReplaced(program: Program): Promise<void> {
-  const read = 'replace-what-dies'
-  const both = program.listening
-  for (const worker of both) await program.killOneWorker(worker)
-  const lost = both.map(({ pid }) => pid)
-  const others = () => program.listening.filter(({ pid }) => !lost.includes(pid))
-  const found = await program.until(() => others().length >= both.length || undefined, { within: seconds(5) })
-  holds(found === true, {
-    expected: `${both.length} workers that die at once are all replaced, and the replacements listen within 5 s`,
-    got: `${others().length} of them are`,
-    likely:
-      'one replacement at a time is allowed for, by a flag or a timer that a second death finds set already',
-    read,
-    repeat: program.command,
-  })
 }
 
 async function everyWorkerServes(program: Program): Promise<void> {
@@ -457,11 +441,8 @@ async function endsWhenAsked(): Promise<void> {
 /** Nobody is forked any more, also for a worker that died before. */
 async function endsWhenOneHasJustDied(): Promise<void> {
   await using program = await start({ fresh: true })
-  const read = 'the-end-of-the-program'
-  const lost = await program.killOneWorker()
-  await program.untilGone(lost)
-  await program.signal('SIGTERM')
-  const likely = 'a replacement that was due is forked after SIGTERM, and keeps the program alive'
-  await expect(program).toEnd({ within: seconds(10), read, likely })
-  await expect(program).toLeaveNoProcess({ within: seconds(5), read, likely })
+  await endsAfterADeath(program, {
+    likely: 'a replacement that was due is forked after SIGTERM, and keeps the program alive',
+    read: 'the-end-of-the-program',
+  })
 }

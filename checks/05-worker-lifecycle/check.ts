@@ -242,7 +242,7 @@ async function retiresAll(): Promise<void> {
   await opensAdmin(program, 'the-admin-interface')
   const retired = program.listening
   using slow = await beginOnEach(program, retired, '/slow?ms=1000', { read })
-  const since = lastEvent(program)
+  const since = program.lastSeq
   const clients = someClients(program)
   try {
     await Promise.all(retired.map(({ id }) => giveOrder(program, `POST /workers/${id}/retire`, { read })))
@@ -269,7 +269,7 @@ async function retiresTheOnlyOne(program: Program): Promise<void> {
   await giveOrder(program, 'PUT /scale', { body: '{"workers":1}', read })
   await reaches(program, 1, { within: seconds(20), because: 'of two workers one is wanted', read })
   const retired = program.listening
-  const since = lastEvent(program)
+  const since = program.lastSeq
   const clients = someClients(program)
   try {
     for (const { id } of retired) await giveOrder(program, `POST /workers/${id}/retire`, { read })
@@ -291,7 +291,7 @@ async function retiresTheOnlyOne(program: Program): Promise<void> {
 async function changesItsMind(program: Program): Promise<void> {
   const read = 'the-service-never-stops'
   const because = 'one worker listens, four are wanted, and at once only one again'
-  const since = lastEvent(program)
+  const since = program.lastSeq
   const clients = someClients(program)
   try {
     await giveOrder(program, 'PUT /scale', { body: '{"workers":4}', read })
@@ -312,7 +312,7 @@ async function scales(): Promise<void> {
   await using program = await start({ workers: 2, fresh: true })
   const read = 'scale-up-and-down'
   await opensAdmin(program, 'the-admin-interface')
-  const since = lastEvent(program)
+  const since = program.lastSeq
   for (const body of nonsense) await giveOrder(program, 'PUT /scale', { status: 400, body, read })
   const lost = await program.killOneWorker()
   const afterNonsense = 'two are wanted whatever was refused, and one is killed'
@@ -349,7 +349,7 @@ async function scales(): Promise<void> {
 async function retiresTwoOfFewer(program: Program): Promise<void> {
   const read = 'one-more-than-wanted'
   const because = 'three workers are wanted, where it was four before, and two are retired at once'
-  const since = lastEvent(program)
+  const since = program.lastSeq
   const [first, second] = program.atLeast(2)
   const retired = [first, second]
   await Promise.all(retired.map(({ id }) => giveOrder(program, `POST /workers/${id}/retire`, { read })))
@@ -375,7 +375,7 @@ async function mixes(): Promise<void> {
   await opensAdmin(program, 'the-admin-interface')
   const first = program.listening
   using slow = await beginOnEach(program, first, '/slow?ms=2500', { read })
-  let since = lastEvent(program)
+  let since = program.lastSeq
   let because = 'three workers have requests in flight; one is wanted, and at once three again'
   await giveOrder(program, 'PUT /scale', { body: '{"workers":1}', read })
   await giveOrder(program, 'PUT /scale', { body: '{"workers":3}', read })
@@ -384,7 +384,7 @@ async function mixes(): Promise<void> {
   await reaches(program, 3, { within: seconds(20), because, read })
   neverMoreThan(program, 4, { since, because, read })
 
-  since = lastEvent(program)
+  since = program.lastSeq
   because = 'of three workers one is retired and one killed, and from then on two are wanted'
   const [retired, victim] = program.listening as [Worker, Worker, ...Worker[]]
   await giveOrder(program, `POST /workers/${retired.id}/retire`, { read })
@@ -395,7 +395,7 @@ async function mixes(): Promise<void> {
   await reaches(program, 2, { within: seconds(20), without: [retired, killed], because, read })
   neverMoreThan(program, 4, { since, killed: [killed], because, read })
 
-  since = lastEvent(program)
+  since = program.lastSeq
   because = 'of two workers one is retired, and killed at once'
   const [doomed] = program.atLeast(1)
   await giveOrder(program, `POST /workers/${doomed.id}/retire`, { read })
@@ -409,7 +409,7 @@ async function meetsThoseWhoStart(): Promise<void> {
   await using program = await start({ workers: 2, fresh: true })
   const read = 'one-more-than-wanted'
   await opensAdmin(program, 'the-admin-interface')
-  const since = lastEvent(program)
+  const since = program.lastSeq
   let because = 'a worker is retired, and the first fresh one dies before it is online'
   const [retired] = program.atLeast(1)
   await killNextFork(program)
@@ -420,7 +420,8 @@ async function meetsThoseWhoStart(): Promise<void> {
   because = 'a worker is retired that has not come to its listen() yet'
   await giveNextForks(program, { holdListen: true })
   await program.killOneWorker()
-  const held = await program.until(heldNow(program), { within: seconds(5) })
+  const { pid } = (await program.heldWorker()) ?? {}
+  const held = program.workers.find((worker) => worker.pid === pid)
   await giveNextForks(program, {})
   if (held !== undefined) {
     await giveOrder(program, `POST /workers/${held.id}/retire`, { read })
@@ -440,25 +441,13 @@ async function meetsThoseWhoStart(): Promise<void> {
   neverMoreThan(program, 3, { since, because: 'never more than two were wanted', read })
 }
 
-/** A worker that was forked and does not listen, as somebody holds its listen(). */
-const heldNow = (program: Program) => (): Worker | undefined => {
-  const held = program.eventsOf('listen-held').at(-1)
-  return program.workers.find(
-    ({ pid, state }) => pid === held?.pid && state !== 'listening' && state !== 'gone',
-  )
-}
-
-/** It is not the older one, and not the one that the program forked first. */
+/** The one that listens is the younger. */
 async function sparesTheOneThatListens(): Promise<void> {
   await using program = await start({ workers: 2, holdListen: 1, fresh: true, unready: true })
   const read = 'the-service-never-stops'
   const because = 'of two workers one is wanted, while only the second listens'
-  await program.until(
-    () => (program.listening.length === 1 && program.eventsOf('listen-held')[0]) || undefined,
-    {
-      within: seconds(10),
-    },
-  )
+  await program.heldWorker()
+  await program.until(() => program.listening.length === 1 || undefined, { within: seconds(10) })
   // Who forks the second when the first listens has no second.
   if (program.listening.length !== 1) return
   await opensAdmin(program, 'the-admin-interface')
@@ -474,8 +463,6 @@ async function sparesTheOneThatListens(): Promise<void> {
   const likely = 'the one that listens is told to go, and the one that stays still starts'
   noneFailed(program, clients, { because, likely, read })
 }
-
-const lastEvent = (program: Program): number => program.events.at(-1)?.seq ?? 0
 
 /** Clients that open a connection for each request, so that any worker may get it. */
 const someClients = (program: Program): Asking => keepAsking(program.port, '/', { clients: 3, pauseMs: 5 })

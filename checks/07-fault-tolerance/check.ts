@@ -19,6 +19,7 @@ import {
   orderReload,
   patientNow,
   refusesOddRequests,
+  replacesAll,
   reject,
   reloadUnderLoad,
   seconds,
@@ -105,26 +106,10 @@ check('ready is printed once, and a worker that is killed is replaced', async ()
   await using program = await start({ workers: 2, fresh: true })
   const lost = await program.killOneWorker()
   await isReplaced(program, lost, lost.lostAfter)
-  await replacesBoth(program)
+  await replacesAll(program, { within: seconds(10), read: 'pauses-and-a-budget' })
   await program.quiet(150)
   await tellsReadyOnce(program, 2, 'the-contract')
 })
-
-/** Two that die at once are two that are missing, whatever waits for whom. */
-async function replacesBoth(program: Program): Promise<void> {
-  const both = twoOf(program)
-  await Promise.all(both.map((worker) => program.killOneWorker(worker)))
-  const fresh = (): number =>
-    program.listening.filter(({ pid }) => !both.some((worker) => worker.pid === pid)).length
-  await program.until(() => fresh() >= 2 || undefined, { within: seconds(10) })
-  holds(fresh() === 2, {
-    expected: 'two workers that are killed at once are both replaced',
-    got: `${fresh()} of them ${fresh() === 1 ? 'is' : 'are'}`,
-    likely: 'one pause at a time is allowed for, and forks one worker, whoever else has died meanwhile',
-    read: 'pauses-and-a-budget',
-    repeat: program.command,
-  })
-}
 
 check('every page is rendered for its visitor', async () => {
   await using program = await start()
@@ -168,7 +153,7 @@ async function endsOnlyItself(
   const read = 'after-an-exception'
   const workers = twoOf(program)
   using inFlight = await beginSlow(program, workers, read)
-  const lostAfter = lastEvent(program)
+  const lostAfter = program.lastSeq
   const pid = await crashOne(workers)
   const victim = workers.find((worker) => worker.pid === pid) ?? workers[0]
   for (const worker of workers) {
@@ -196,7 +181,7 @@ async function endsOnlyItself(
 
 /** Asks for `/crash`, and goes away: left open, this request would hold the drain. Resolves to whom it met. */
 async function askForCrash(program: Program): Promise<number> {
-  const since = lastEvent(program)
+  const since = program.lastSeq
   using _ = openRequest(program.port, '/crash').end()
   const begun = await program.until(
     () => program.eventsOf('request').find(({ seq, url }) => seq > since && url === '/crash'),
@@ -217,7 +202,7 @@ async function overdueCrash(): Promise<void> {
   const workers = twoOf(program)
   const [victim, other] = workers
   using inFlight = await beginOnEach(program, workers, '/slow?ms=600000', { read })
-  const lostAfter = lastEvent(program)
+  const lostAfter = program.lastSeq
   const at = now()
   await crash(program, victim)
   const exit = await exitOf(program, victim, seconds(3))
@@ -372,7 +357,7 @@ async function series(): Promise<void> {
   // A bucket of tokens may be deep: whoever has not paused yet gets more crashes.
   while (count < 12 || (pausesIn(waits) < 2 && count < 30)) {
     const victim = twoOf(program)[0]
-    const since = lastEvent(program)
+    const since = program.lastSeq
     const at = now()
     await crash(program, victim)
     count += 1
@@ -576,7 +561,7 @@ async function leaveIdle(program: Program): Promise<Disposable> {
 
 /** Watches how a program ends; from now on nothing may be forked. */
 async function watchEnd(program: Program) {
-  const since = lastEvent(program)
+  const since = program.lastSeq
   const before = await program.usage()
   return {
     async isGood(read: string): Promise<void> {
@@ -688,7 +673,7 @@ async function oneForOne(): Promise<void> {
   const advice = { read: 'replace-first-then-retire', repeat: program.command }
   const old = program.atLeast(3)
   await giveNextForks(program, { holdListen: true })
-  const since = lastEvent(program)
+  const since = program.lastSeq
   await giveOrder(program, 'POST /reload', advice)
   const held = await isHeld(program, since)
   await program.quiet(300)
@@ -713,7 +698,7 @@ async function diesInReload(): Promise<void> {
   const advice = { read: 'replace-first-then-retire', repeat: program.command }
   const old = program.atLeast(3)
   await giveNextForks(program, { holdListen: true })
-  const since = lastEvent(program)
+  const since = program.lastSeq
   await giveOrder(program, 'POST /reload', advice)
   await isHeld(program, since)
   for (const worker of old.slice(1)) await program.killOneWorker(worker)
@@ -721,13 +706,7 @@ async function diesInReload(): Promise<void> {
   const living = (): number => program.workers.filter(({ state }) => state !== 'gone').length
   const isWhole = (): boolean => living() === 3 && program.listening.length === 3
   const anyOld = (): boolean => program.listening.some(({ pid }) => old.some((one) => one.pid === pid))
-  await program.eventually(
-    async () => {
-      await program.releaseListen()
-      return (isWhole() && !anyOld()) || undefined
-    },
-    { within: seconds(20) },
-  )
+  await program.releaseListenUntil(() => isWhole() && !anyOld(), { within: seconds(20) })
   await program.quiet(500)
   holds(isWhole(), {
     ...advice,
@@ -745,7 +724,7 @@ async function renewsBoth(): Promise<void> {
   const old = twoOf(program)
   using _inFlight = await beginOnEach(program, old, '/slow?ms=600000', advice)
   await giveNextForks(program, { holdListen: true })
-  const since = lastEvent(program)
+  const since = program.lastSeq
   await giveOrder(program, 'POST /reload', advice)
   await isHeld(program, since)
   await program.quiet(300)
@@ -775,11 +754,11 @@ async function failedReload(): Promise<void> {
   await using program = await start({ workers: 2, fresh: true, muteWorkers: true })
   const advice = { read: 'a-reload-that-fails', repeat: program.command }
   const old = twoOf(program)
-  const begun = lastEvent(program)
+  const begun = program.lastSeq
   await giveNextForks(program, { env: { CRASH_ON_BOOT: '1' } })
   // As many as the budget has: they must not use it up.
   for (let nth = 1; nth <= 5; nth += 1) {
-    const since = lastEvent(program)
+    const since = program.lastSeq
     if (nth === 1) await program.signal('SIGHUP')
     else await orderReload(program, 'replace-first-then-retire')
     const dead = await program.until(() => neverListened(program, since)[0], { within: seconds(10) })
@@ -854,7 +833,7 @@ async function endInReload(): Promise<void> {
   const workers = twoOf(program)
   using inFlight = await beginSlow(program, workers, read)
   await giveNextForks(program, { holdListen: true })
-  const since = lastEvent(program)
+  const since = program.lastSeq
   await program.signal('SIGHUP')
   await isHeld(program, since)
   const second = await program.admin('/reload', reloadRequest)
@@ -923,16 +902,12 @@ function stillListen(program: Program, old: readonly Worker[], since: number, wh
 }
 
 async function isRenewed(program: Program, old: readonly Worker[], circumstance: string): Promise<void> {
-  const over = async (): Promise<true | undefined> => {
-    await program.releaseListen()
-    const left = program.workers.filter(
-      ({ pid, state }) => state !== 'gone' && old.some((one) => one.pid === pid),
-    )
-    return (left.length === 0 && program.listening.length >= old.length) || undefined
-  }
-  const renewed = await program.eventually(over, { within: seconds(20), every: 100 })
+  const leftOf = (): readonly Worker[] =>
+    program.workers.filter(({ pid, state }) => state !== 'gone' && old.some((one) => one.pid === pid))
+  const over = (): boolean => leftOf().length === 0 && program.listening.length >= old.length
+  const renewed = await program.releaseListenUntil(over, { within: seconds(20), every: 100 })
   await program.mustBeAlive()
-  const left = old.filter(({ pid }) => program.workers.some((one) => one.pid === pid && one.state !== 'gone'))
+  const left = leftOf()
   holds(renewed === true, {
     expected: `a reload renews all ${old.length} workers within 20 s, ${circumstance}`,
     got: `${left.length} of the old ones live on, ${program.listening.length} workers listen`,
@@ -954,10 +929,6 @@ interface Exit {
 /** Milliseconds since the epoch, as in events. */
 function now(): number {
   return performance.timeOrigin + performance.now()
-}
-
-function lastEvent(program: Program): number {
-  return program.events.at(-1)?.seq ?? 0
 }
 
 /** Two workers that listen, the one that was forked first before the other. */

@@ -600,7 +600,7 @@ check('a forged message gets no signature, and ends nothing', async () => {
   const sent = program.eventsOf('message').filter(({ to }) => to === null)
   const kinds = [...new Map(sent.map(({ json }) => [kindOf(json), parsed(json)])).values()]
   const worker = oneWorker(program)
-  const mark = program.events.at(-1)?.seq ?? 0
+  const mark = program.lastSeq
   const advice = { read: 'a-workers-message-is-input', repeat: program.command }
 
   // `map` inside: a message may be a list, which another flatMap would take apart.

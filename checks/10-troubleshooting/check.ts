@@ -420,13 +420,9 @@ async function halfIsEnough(): Promise<void> {
     await is('/readyz', 503, 'with 1 of 4 workers listening')
     await is('/healthz', 200, 'though too few workers listen')
     await giveNextForks(program, {})
-    const back = await program.eventually(
-      async () => {
-        await program.releaseListen()
-        return program.listening.length >= 2 || undefined
-      },
-      { within: seconds(15) },
-    )
+    const back = await program.releaseListenUntil(() => program.listening.length >= 2, {
+      within: seconds(15),
+    })
     holds(back === true, {
       expected: 'workers that were killed are replaced',
       got: `${program.listening.length} of 4 listen`,
@@ -553,12 +549,17 @@ async function findsTheHung(): Promise<void> {
       read,
       repeat,
     })
-    // Both at once: neither has to wait for the other.
+    const lostAfter = program.lastSeq
+    await hang(program, booting)
+    await isEnded(program, booting)
+    await expect(program).toReplace({ ...booting, lostAfter }, { within: seconds(5), read })
+    // Then both at once: neither has to wait for the other.
+    const both = program.atLeast(2)
     const forked = program.workers.length
-    await Promise.all([hang(program, booting), hang(program, busy)])
-    await Promise.all([isEnded(program, booting), isEnded(program, busy)])
+    await Promise.all(both.map((worker) => hang(program, worker)))
+    await Promise.all(both.map((worker) => isEnded(program, worker)))
     const fresh = (): number =>
-      program.listening.filter(({ id }) => id !== booting.id && id !== busy.id).length
+      program.listening.filter(({ id }) => both.every((one) => one.id !== id)).length
     await program.until(() => fresh() >= 2 || undefined, { within: seconds(7) })
     await program.quiet(150)
     holds(fresh() === 2 && program.workers.length - forked === 2, {
@@ -611,7 +612,7 @@ async function retiresTheLarge(): Promise<void> {
       const [large, small] = program.atLeast(2)
       const load = keepAsking(program.port, '/slow?ms=400', { clients: 6 })
       await grow(program, small, 100)
-      const lostAfter = program.events.at(-1)?.seq ?? 0
+      const lostAfter = program.lastSeq
       await grow(program, large, MAX_RSS_MB)
       const gone = await program.until(() => isGone(program, large) || undefined, { within: seconds(12) })
       holds(gone === true, {
@@ -721,13 +722,7 @@ async function countsRightInReload(): Promise<void> {
     const living = (): number => program.workers.filter(({ state }) => state !== 'gone').length
     const settled = (): boolean =>
       old.every((worker) => isGone(program, worker)) && living() === 2 && program.listening.length === 2
-    await program.eventually(
-      async () => {
-        await program.releaseListen()
-        return settled() || undefined
-      },
-      { within: seconds(15) },
-    )
+    await program.releaseListenUntil(settled, { within: seconds(15) })
     await program.quiet(500)
     holds(settled(), {
       expected:
@@ -767,7 +762,7 @@ async function obeysOrders(): Promise<void> {
       repeat: program.command,
     })
     const load = keepAsking(program.port, '/slow?ms=300', { clients: 4 })
-    const lostAfter = program.events.at(-1)?.seq ?? 0
+    const lostAfter = program.lastSeq
     await giveOrder(program, `POST /workers/${first?.id}/retire`, { read })
     // It may have gone by now, and then may be unknown; whoever takes the repeat for an order forks twice.
     await program.admin(`/workers/${first?.id}/retire`, { method: 'POST' })
@@ -842,7 +837,7 @@ check('an unhandled rejection ends its worker, which is replaced', async () => {
   await watched({ fresh: true, workers: 2, env: { ...calm, SHUTDOWN_MS: '1000' } }, async (program) => {
     const read = 'the-contract'
     const [victim] = program.atLeast(1)
-    const lostAfter = program.events.at(-1)?.seq ?? 0
+    const lostAfter = program.lastSeq
     await reject(program, victim)
     await areGone(program, [victim], 'a worker with an unhandled rejection ends within SHUTDOWN_MS (1000)')
     await expect(program).toReplace({ ...victim, lostAfter }, { within: seconds(8), read })
@@ -1051,11 +1046,8 @@ async function endsWhileOneBoots(): Promise<void> {
   await watched({ workers: 2, fresh: true, env }, async (program) => {
     const read = 'the-end-of-the-program'
     await giveNextForks(program, { holdListen: true })
-    const since = program.events.at(-1)?.seq ?? 0
     await program.killOneWorker()
-    const held = (): true | undefined =>
-      program.eventsOf('listen-held').some(({ seq }) => seq > since) || undefined
-    await program.until(held, { within: seconds(8) })
+    await program.heldWorker()
     await program.signal('SIGTERM')
     await pause(300)
     if (program.ended === undefined) await program.releaseListen()

@@ -1,6 +1,6 @@
 /** Whether requests that come at once share a render: what they cost, against as many of the reference's. */
 
-import { Agent } from 'node:http'
+import { keptConnections, type RequestOptions } from './http.ts'
 import { measureFor, spentWhile, type Spent } from './gauge.ts'
 import { Mismatch } from './problems.ts'
 import type { Program } from './program.ts'
@@ -19,37 +19,32 @@ const MOST_AT_ONCE = 48
  */
 export async function expectOneRenderEach(program: Program, reference: Program, read: string): Promise<void> {
   const requests = Math.min(AT_ONCE * Math.max(1, program.listening.length), MOST_AT_ONCE)
-  const clients = new Agent({ keepAlive: true })
-  const clientsOfReference = new Agent({ keepAlive: true })
-  try {
-    const ask = (): Promise<Spent> => costOf(program, clients, requests)
-    const askReference = (): Promise<Spent> => costOf(reference, clientsOfReference, requests)
-    // Opens the connections, as fresh ones are handed to a worker one at a time, and compiles the hot code.
-    await Promise.all([askReference(), ask()])
-    const ratios: number[] = []
-    while (ratios.length < 3) {
-      const due = await askReference()
-      const spent = await ask()
-      const of = measureFor([due, spent])
-      const ratio = of(spent) / of(due)
-      if (ratio >= LEAST_COST) return
-      ratios.push(ratio)
-    }
-    throw new Mismatch({
-      expected: `${requests} requests at once for one visitor cost the CPU time of ${requests} renders`,
-      got: `${ratios.map((ratio) => ratio.toFixed(2)).join(', ')} of it`,
-      likely: 'requests for the same visitor share a page',
-      read,
-      repeat: program.command,
-    })
-  } finally {
-    clients.destroy()
-    clientsOfReference.destroy()
+  using clients = keptConnections(requests)
+  using clientsOfReference = keptConnections(requests)
+  const ask = (): Promise<Spent> => costOf(program, clients, requests)
+  const askReference = (): Promise<Spent> => costOf(reference, clientsOfReference, requests)
+  // Opens the connections, as fresh ones are handed to a worker one at a time, and compiles the hot code.
+  await Promise.all([askReference(), ask()])
+  const ratios: number[] = []
+  while (ratios.length < 3) {
+    const due = await askReference()
+    const spent = await ask()
+    const of = measureFor([due, spent])
+    const ratio = of(spent) / of(due)
+    if (ratio >= LEAST_COST) return
+    ratios.push(ratio)
   }
+  throw new Mismatch({
+    expected: `${requests} requests at once for one visitor cost the CPU time of ${requests} renders`,
+    got: `${ratios.map((ratio) => ratio.toFixed(2)).join(', ')} of it`,
+    likely: 'requests for the same visitor share a page',
+    read,
+    repeat: program.command,
+  })
 }
 
-function costOf(program: Program, agent: Agent, requests: number): Promise<Spent> {
+function costOf(program: Program, kept: RequestOptions, requests: number): Promise<Spent> {
   const path = '/render?visitor=all-at-once'
-  const ask = (): Promise<unknown> => program.get(path, { agent })
+  const ask = (): Promise<unknown> => program.get(path, kept)
   return spentWhile(program, () => Promise.all(Array.from({ length: requests }, ask)))
 }

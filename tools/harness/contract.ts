@@ -311,6 +311,23 @@ function populationOf(program: Program): Population {
 }
 
 /**
+ * SIGTERM ends a program of which a worker has died, within 10 s, and leaves no process. Given one that may be harmed.
+ *
+ * @param rest ms between the death and the signal in which nothing happens any more; none, and whatever the program
+ *   makes of the death may still be on its way
+ */
+export async function endsAfterADeath(
+  program: Program,
+  { rest = 0, ...advice }: { readonly rest?: number; readonly likely: string; readonly read: string },
+): Promise<void> {
+  await program.untilGone(await program.killOneWorker())
+  if (rest > 0) await program.quiet(rest)
+  await program.signal('SIGTERM')
+  await expect(program).toEnd({ within: seconds(10), ...advice })
+  await expect(program).toLeaveNoProcess({ within: seconds(5), ...advice })
+}
+
+/**
  * SIGTERM to the first process ends the program, and every process of it, within 10 s: also while clients hold their
  * connections open, one that was answered and one that never asked, as browsers open them ahead.
  */

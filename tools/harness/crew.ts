@@ -7,6 +7,32 @@ import { Mismatch } from './problems.ts'
 import type { Program } from './program.ts'
 import type { LostWorker, Worker } from './workers.ts'
 
+/**
+ * Kills all that listen at once: as many others listen in time, and no more. Nothing but what the program means to do
+ * keeps its primary alive meanwhile.
+ *
+ * @param within ms
+ */
+export async function replacesAll(
+  program: Program,
+  { within, read }: { readonly within: number; readonly read: string },
+): Promise<void> {
+  const lost = program.listening
+  await Promise.all(lost.map((worker) => program.killOneWorker(worker)))
+  const others = (): number =>
+    program.listening.filter(({ pid }) => !lost.some((worker) => worker.pid === pid)).length
+  await program.until(() => others() >= lost.length || undefined, { within })
+  if (others() === lost.length) return
+  throw new Mismatch({
+    expected: `${lost.length} workers that die at once are all replaced, and the replacements listen within ${within / 1000} s`,
+    got: `${others()} of them are`,
+    likely:
+      'one replacement at a time is allowed for, by a flag or a timer that a second death finds set already',
+    read,
+    repeat: program.command,
+  })
+}
+
 interface Claim {
   /** What was done to it, for the message. */
   readonly because: string

@@ -15,7 +15,12 @@ export interface RequestOptions {
 
 /** One connection that is kept for all requests that are given it, one at a time. */
 export function keptConnection(): Disposable & { readonly agent: Agent } {
-  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  return keptConnections(1)
+}
+
+/** As many as there are requests at once, and at most so many. */
+export function keptConnections(most: number): Disposable & { readonly agent: Agent } {
+  const agent = new Agent({ keepAlive: true, maxSockets: most })
   return { agent, [Symbol.dispose]: () => agent.destroy() }
 }
 

@@ -72,7 +72,7 @@ export async function beginOnEach(
   // All that listen are watched: a request that another worker got is known at once, and not waited for.
   const watched = new Set([...workers, ...program.listening].map(({ pid }) => pid))
   await Promise.all([...watched].map((pid) => watchRequests(program, { pid })))
-  const since = program.events.at(-1)?.seq ?? 0
+  const since = program.lastSeq
   const clients: Disposable[] = []
   const open = new Map<string, OpenRequest>()
   const byPid = new Map<number, OpenRequest>()

@@ -1,11 +1,12 @@
 /** `#harness`: all that a check may use. */
 
 export { giveOrder, keepsAdminToLoopback, opensAdmin, orderReload } from './admin.ts'
-export { forksNobodyAfter, leave, lists, neverMoreThan, reaches } from './crew.ts'
+export { forksNobodyAfter, leave, lists, neverMoreThan, reaches, replacesAll } from './crew.ts'
 export { expectPromptBesideReports } from './beside-reports.ts'
 export { check, holds, note, skip } from './check.ts'
 export {
   asksForTheDefaultPort,
+  endsAfterADeath,
   endsOnSigterm,
   expectNoDeath,
   READY_LINE,

@@ -53,7 +53,7 @@ export function recordedMessages(
 
 /** How many messages the processes that live now have sent, in a program started with `countMessages`. */
 export async function countSent(program: Program): Promise<{ readonly sent: number; readonly at: number }> {
-  const since = program.events.at(-1)?.seq ?? 0
+  const since = program.lastSeq
   const pids = [program.pid, ...program.listening.map(({ pid }) => pid)]
   const counts = await program.until(
     () => {

@@ -107,6 +107,11 @@ export class Program implements AsyncDisposable {
     return this.#events
   }
 
+  /** Of the last event: what comes from now on has a greater one. 0 before the first. */
+  get lastSeq(): number {
+    return this.#events.at(-1)?.seq ?? 0
+  }
+
   /** How many events there are beside what it printed. */
   get happenings(): number {
     return this.#seen.length
@@ -368,7 +373,7 @@ export class Program implements AsyncDisposable {
   /** Ends a worker in this way; what comes after is what the program makes of it. */
   async #lose(worker: Worker, end: (pid: number) => Promise<unknown>): Promise<LostWorker> {
     this.harmed = true
-    const lostAfter = this.#events.at(-1)?.seq ?? 0
+    const lostAfter = this.lastSeq
     await end(worker.pid)
     return { ...worker, lostAfter }
   }
@@ -382,6 +387,17 @@ export class Program implements AsyncDisposable {
   async releaseListen(): Promise<void> {
     this.harmed = true
     await Promise.all(this.eventsOf('listen-held').map(({ pid }) => this.tell(pid, { do: 'release' })))
+  }
+
+  /** Lets workers listen, also those that come to it meanwhile, until this holds; undefined when the time is over. */
+  async releaseListenUntil(
+    holds: () => boolean,
+    options: { readonly within: number; readonly every?: number },
+  ): Promise<true | undefined> {
+    return this.eventually(async () => {
+      await this.releaseListen()
+      return holds() || undefined
+    }, options)
   }
 
   /**

@@ -20,7 +20,7 @@ export async function unlessTakenForHung(
   hangMs: number,
   story: () => Promise<void>,
 ): Promise<void> {
-  const from = program.events.at(-1)?.seq ?? 0
+  const from = program.lastSeq
   const looks: Usage[] = []
   let over = false
   const looking = (async () => {
