@@ -47,6 +47,8 @@ import {
   totalOf,
   totalSeenBy,
   workersUnderLoad,
+  type Advice,
+  type BannerPut,
   type Scene,
   type Worker,
 } from '#harness'
@@ -263,22 +265,35 @@ check('204 comes when every live worker uses the banner', async () => {
   const held = await holdMessages(program, slow)
   // Two, since what says yes to the one may be taken for a yes to the other.
   const puts = [sendBanner(scene, teller, 'the new one'), sendBanner(scene, other, 'the newer one')]
-  const texts = puts.map(({ text }) => text)
   await program.until(() => puts.some(({ answer }) => answer) || undefined, { within: 300 })
-  // A worker that asks its primary each time is right with an early 204: it answers when it can.
-  const isEarly = puts.some(({ status }) => status === 204)
-  const early = isEarly ? await scene.ask(slow, '/banner', { within: 500 }) : undefined
-  holds(early?.ok !== true || texts.includes(early.text), {
-    expected: 'after the 204 no worker answers with the old banner',
-    got: `204, while a worker whose messages were delayed still answered ${JSON.stringify(early?.ok === true && early.text)}`,
-    likely: 'the 204 does not wait until each worker has said that it uses this banner, and not another',
+  await expectNotTooEarly(scene, slow, puts, {
     read,
-    repeat: program.command,
+    likely: 'the 204 does not wait until each worker has said that it uses this banner, and not another',
   })
   await held[Symbol.asyncDispose]()
   for (const put of puts) await expectAnswerInTime(scene, put, { read })
   scene.isWhole()
 })
+
+/**
+ * The messages to a worker are held: nothing but an early 204 is looked at. A worker that asks its primary each time
+ * is right with it, as it answers when it can.
+ */
+async function expectNotTooEarly(
+  scene: Scene,
+  slow: Worker,
+  puts: readonly BannerPut[],
+  advice: Advice,
+): Promise<void> {
+  if (!puts.some(({ status }) => status === 204)) return
+  const answer = await scene.ask(slow, '/banner', { within: 500 })
+  holds(!answer.ok || puts.some(({ text }) => text === answer.text), {
+    expected: 'after the 204 no worker answers with the old banner',
+    got: `204, while a worker whose messages were delayed still answered ${JSON.stringify(answer.ok && answer.text)}`,
+    repeat: scene.program.command,
+    ...advice,
+  })
+}
 
 check('two PUTs at once leave all workers agreeing', async () => {
   await using scene = await openScene(TELLING)
@@ -344,7 +359,7 @@ async function refusesAgain(): Promise<void> {
   const read = 'every-gather-has-a-deadline'
   const [slow, teller] = scene.workers as [Worker, Worker]
   await putBanner(scene, teller, 'the old one', { read })
-  await using _stopped = await stop(scene.program, slow)
+  await using stopped = await stop(scene.program, slow)
   const put = sendBanner(scene, teller, 'the new one')
   await expectAnswerInTime(scene, put, { read })
   // Where workers ask their primary each time, the stopped one will answer with the new banner.
@@ -358,6 +373,16 @@ async function refusesAgain(): Promise<void> {
     likely: 'a text that the worker has already is answered with 204 at once, and nobody else is asked',
     read,
     repeat: scene.program.command,
+  })
+  // What all agree on after a 503 is the current banner, for a newcomer, too.
+  await stopped[Symbol.asyncDispose]()
+  const agreed = await expectOutcome(scene, again, 'the old one', { read })
+  await scene.kill(slow)
+  await scene.replacement(read)
+  await expectAgreement(scene, [agreed], {
+    read,
+    within: 0,
+    likely: 'a newcomer is told the banner of the last 204, or of the last PUT, and the others have another',
   })
 }
 
@@ -460,19 +485,34 @@ check('a worker that dies during a PUT is not waited for', async () => {
   await pause(100)
   await scene.kill(second)
   await expectAnswerInTime(scene, third, { ...tells, early: true })
+  const newest = await scene.replacement(read)
+  const agreed = await expectOutcome(scene, third, 'after a death', { read })
+
+  // It dies when it has said yes, and another one has not.
+  const late = await holdMessages(program, other)
+  const fourth = sendBanner(scene, teller, 'fourth')
+  await program.until(() => fourth.answer, { within: 200 })
+  await scene.kill(newest)
+  await program.until(() => fourth.answer, { within: 200 })
+  await expectNotTooEarly(scene, other, [fourth], {
+    read,
+    likely: 'the death of a worker that had said yes counts as the yes of another',
+  })
+  await late[Symbol.asyncDispose]()
+  await expectAnswerInTime(scene, fourth, { ...waits, early: true })
   await scene.replacement(read)
-  await expectOutcome(scene, third, 'after a death', { read })
+  await expectOutcome(scene, fourth, agreed, { read })
 
   // The worker that took the PUT dies before it has the answer.
   await putBanner(scene, teller, 'before the last', tells)
   const held = await holdMessages(program, other)
-  const fourth = sendBanner(scene, teller, 'fourth')
-  await program.until(() => fourth.answer, { within: 200 })
+  const fifth = sendBanner(scene, teller, 'fifth')
+  await program.until(() => fifth.answer, { within: 200 })
   await scene.kill(teller)
   await held[Symbol.asyncDispose]()
   await expectPrimaryAlive(program, tells)
   await scene.replacement(read)
-  await expectAgreement(scene, ['before the last', 'fourth'], { read, within: seconds(1) })
+  await expectAgreement(scene, ['before the last', 'fifth'], { read, within: seconds(1) })
   await putBanner(scene, other, 'the last', waits)
   await expectBannerEverywhere(scene, 'the last', { read })
 })
