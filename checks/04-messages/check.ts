@@ -1,5 +1,6 @@
 import {
   check,
+  connectToEveryWorker,
   cores,
   countHit,
   countSent,
@@ -135,12 +136,13 @@ check('a hit older than 250 ms survives the death of its worker', async () => {
   const { program } = scene
   const read = 'what-a-dead-worker-takes-with-it'
   const [first, witness] = scene.workers as [Worker, Worker]
-  for (const victim of [() => first, () => scene.replacement(read)]) {
-    const worker = await victim()
-    // Right after a report has come, the next one is farthest away.
-    await hit(scene, worker, 1)
-    await totalSeenBy(scene, witness)
-    await hit(scene, worker, 5)
+  const victims = [
+    { find: () => first, hits: afterAReport },
+    { find: () => scene.replacement(read), hits: underLoad },
+  ]
+  for (const { find, hits } of victims) {
+    const worker = await find()
+    await hits(scene, worker, witness)
     // The 250 ms, 100 more for clocks and signals, and what this machine took from the program.
     await program.eventually(async () => undefined, { within: 350 })
     await scene.kill(worker)
@@ -155,6 +157,34 @@ check('a hit older than 250 ms survives the death of its worker', async () => {
   }
   await tellsWhileHitsGoOn(scene, await scene.replacement(read), witness)
 })
+
+/** Right after a report has come, the next one is farthest away. */
+async function afterAReport(scene: Scene, worker: Worker, witness: Worker): Promise<void> {
+  await hit(scene, worker, 1)
+  await totalSeenBy(scene, witness)
+  await hit(scene, worker, 5)
+}
+
+/** As many hits as a client can make, for a second, and then until a report has come. */
+async function underLoad(scene: Scene, worker: Worker, witness: Worker): Promise<void> {
+  const { program } = scene
+  await scene.ask(worker, '/banner') // an idle connection may be about to close
+  const load = keepAsking(program.port, '/', { agent: scene.to.agentOf(worker) })
+  await pause(seconds(1))
+  const told = async (): Promise<number> => statsIn(program, await scene.ask(witness, '/stats')).total
+  const before = await told()
+  await program.eventually(async () => (await told()) > before || undefined, { within: seconds(1) })
+  const results = await load.stop()
+  const failures = describeFailures(results)
+  holds(failures === '', {
+    expected: 'every request for / is answered under load',
+    got: failures,
+    read: 'what-a-dead-worker-takes-with-it',
+    repeat: program.command,
+  })
+  for (const answer of results) if (answer.ok) countHit(scene, answer)
+  await hit(scene, worker, 5)
+}
 
 const GAP_MS = 50
 /** Older than the 250 ms by as much as clocks, signals and a busy machine may take. */
@@ -302,14 +332,17 @@ check('two PUTs at once leave all workers agreeing', async () => {
   const [first, second] = scene.workers as [Worker, Worker, Worker]
   let old = 'neither'
   await putBanner(scene, first, old, { read })
+  using others = await connectToEveryWorker(program, read)
   for (let round = 0; round < 6; round += 1) {
+    // Both may come to one worker, too.
+    const [to, worker] = round % 3 === 1 ? [others, first] : [scene.to, second]
     // In the last rounds, messages pass each other on their way.
-    await Promise.all([first, second].map((worker) => scene.ask(worker, '/banner')))
+    await Promise.all([scene.ask(first, '/banner'), to.ask(worker, '/banner')])
     const holding = scene.workers.slice(0, Math.max(0, round - 2))
     const held = await Promise.all(holding.map((worker) => holdMessages(program, worker)))
     const puts = [
       sendBanner(scene, first, `left ${round}`),
-      sendBanner(scene, second, `right ${round}`),
+      sendBanner({ program, to }, worker, `right ${round}`),
     ] as const
     if (held.length > 0) {
       await program.until(() => puts.every(({ answer }) => answer) || undefined, { within: 100 })

@@ -336,10 +336,29 @@ async function logsOutEverywhere(program: Program): Promise<void> {
     read,
     repeat: commandWithSession(program),
   })
+  for (let round = 0; round < 5; round += 1)
+    await Promise.all([logsOutInTheMiddle(program), logsOutInTheMiddle(program)])
   await other.visits({
     expected: 'a logout ends one session; another one of the same user goes on',
     likely: 'sessions are kept by the user’s name',
     read,
+  })
+}
+
+/** The session is in use while it ends: those in flight may be answered either way, and bring nothing back. */
+async function logsOutInTheMiddle(program: Program): Promise<void> {
+  const read = 'logout-everywhere'
+  const guest = await logIn(program, 'ada', { read })
+  const visits = (): Promise<unknown> => Promise.all(Array.from({ length: 20 }, () => guest.me()))
+  const [, out] = await Promise.all([visits(), guest.logOut(), visits()])
+  const after = await Promise.all([guest.me(), guest.me(), guest.add()])
+  const failures = describeFailures(after, 401)
+  holds(failures === '' || !out.ok || out.status !== 204, {
+    expected: 'a session that was in use while POST /logout came is void when all is answered',
+    got: `of ${after.length} requests after it: ${failures}`,
+    likely: 'a request reads the session before the logout, and writes it back afterwards',
+    read,
+    repeat: commandWithSession(program),
   })
 }
 

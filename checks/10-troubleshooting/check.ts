@@ -390,6 +390,26 @@ async function probeAnswers(program: Program, path: string, status: number, when
   })
 }
 
+/** Also those that have come after the last change. Where PORT knows no `/readyz`, the admin interface has told. */
+async function everyWorkerIsReady(program: Program): Promise<void> {
+  using connections = await connectToEveryWorker(program, 'alive-is-not-ready')
+  for (const worker of program.listening) {
+    let last: Answer | NoAnswer | undefined
+    const look = async (): Promise<true | undefined> => {
+      last = await connections.ask(worker, '/readyz')
+      return (last.ok && (last.status === 200 || last.status === 404)) || undefined
+    }
+    const so = await program.eventually(look, { within: seconds(3) })
+    holds(so === true, {
+      expected: 'each worker answers /readyz with 200 while all listen, also one that has replaced another',
+      got: `worker ${worker.id}: ${last === undefined ? 'nothing' : describeAnswer(last)}`,
+      likely: 'it is told only when the answer changes, and begins with another',
+      read: 'alive-is-not-ready',
+      repeat: program.commandWith('/readyz'),
+    })
+  }
+}
+
 /** An odd number of workers, of which no whole number is half. */
 async function lessIsNot(): Promise<void> {
   await watched({ workers: 3, fresh: true, env: calm }, async (program) => {
@@ -407,6 +427,9 @@ async function halfIsEnough(): Promise<void> {
       probeAnswers(program, path, status, when)
     await is('/healthz', 200, 'while the process lives')
     await is('/readyz', 200, 'while all workers listen')
+    // The answer stays the same, and a newcomer has to know it.
+    await expect(program).toReplace(await kills(program), { within: seconds(8), read: 'the-contract' })
+    await everyWorkerIsReady(program)
     // Those that die now are replaced by some that do not come to listen.
     await giveNextForks(program, { holdListen: true })
     const [first, second, third] = program.listening
@@ -612,32 +635,41 @@ async function retiresTheLarge(): Promise<void> {
       const [large, small] = program.atLeast(2)
       const load = keepAsking(program.port, '/slow?ms=400', { clients: 6 })
       await grow(program, small, 100)
-      const lostAfter = program.lastSeq
-      await grow(program, large, MAX_RSS_MB)
-      const gone = await program.until(() => isGone(program, large) || undefined, { within: seconds(12) })
-      holds(gone === true, {
-        ...advice,
-        expected: `a worker that holds more than MAX_RSS_MB=${MAX_RSS_MB} is retired within 12 s`,
-        got: 'it lives on',
-        likely:
-          'another number than the resident set is looked at: the heap is a part of it, and buffers are outside the heap',
-      })
-      const results = withoutCutByNode(program, await load.stop())
-      await expect(program).toReplace({ ...large, lostAfter }, { within: seconds(5), read: advice.read })
-      holds(describeFailures(results) === '', {
-        ...advice,
-        expected: 'no request fails when a worker over MAX_RSS_MB goes',
-        got: `${describeFailures(results)} of ${results.length} requests`,
-        likely: 'it is killed, or ends by itself, before what it has begun is answered',
-      })
+      await isRetired(program, large, MAX_RSS_MB)
       holds(!isGone(program, small), {
         ...advice,
         expected: `a worker well below MAX_RSS_MB=${MAX_RSS_MB} stays`,
         got: 'it was ended, too',
         likely: 'the limit is taken for another unit, or all workers are retired for one',
       })
+      // Soon after the first, and it has 100 MiB already.
+      await isRetired(program, small, MAX_RSS_MB - 100)
+      const results = withoutCutByNode(program, await load.stop())
+      holds(describeFailures(results) === '', {
+        ...advice,
+        expected: 'no request fails when a worker over MAX_RSS_MB goes',
+        got: `${describeFailures(results)} of ${results.length} requests`,
+        likely: 'it is killed, or ends by itself, before what it has begun is answered',
+      })
     },
   )
+}
+
+/** Given so many MiB more, it is replaced and ends. */
+async function isRetired(program: Program, worker: Worker, mebibytes: number): Promise<void> {
+  const read = 'a-worker-that-grows'
+  const lostAfter = program.lastSeq
+  await grow(program, worker, mebibytes)
+  const gone = await program.until(() => isGone(program, worker) || undefined, { within: seconds(12) })
+  holds(gone === true, {
+    expected: `a worker that holds more than MAX_RSS_MB=${MAX_RSS_MB} is retired within 12 s`,
+    got: 'it lives on',
+    likely:
+      'another number than the resident set is looked at: the heap is a part of it, and buffers are outside the heap',
+    read,
+    repeat: program.command,
+  })
+  await expect(program).toReplace({ ...worker, lostAfter }, { within: seconds(5), read })
 }
 
 /** Takes so many MiB, in pieces, between which its event loop turns. */
@@ -1059,16 +1091,23 @@ async function endsWhileOneBoots(): Promise<void> {
 }
 
 async function cuts(): Promise<void> {
-  const env = { ...calm, SHUTDOWN_MS: '1000' }
+  const env = { ...calm, SHUTDOWN_MS: '1500' }
   await watched({ workers: 2, fresh: true, watchRequests: true, env }, async (program) => {
     const read = 'the-end-of-the-program'
     using _endless = openRequest(program.port, '/slow?ms=600000').end()
     await areBegun(program, 1)
+    // One has just died, and its replacement may be due before the end.
+    const { pid: busy } = program.eventsOf('request').find(({ url }) => url.startsWith('/slow')) ?? {}
+    await kills(
+      program,
+      program.listening.find(({ pid }) => pid !== busy),
+    )
     // What Ctrl-C sends, and then what a supervisor sends.
     await program.signal('SIGINT')
     await program.signal('SIGTERM')
-    const likely = 'a request that never ends holds the drain, and nothing bounds it'
-    await expect(program).toEnd({ within: seconds(4), code: 1, read, likely })
+    const likely =
+      'a request that never ends holds the drain, and nothing bounds it; or a fork that was planned before the signal is not given up'
+    await expect(program).toEnd({ within: seconds(4.5), code: 1, read, likely })
     await expect(program).toLeaveNoProcess({ within: seconds(5), read })
   })
 }

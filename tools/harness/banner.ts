@@ -23,7 +23,11 @@ const EARLIEST_503_MS = 1_800
 const TOO_MUCH_TAKEN_MS = 500
 
 /** Sends a PUT over the connection to this worker, once, and waits for nothing. */
-export function sendBanner({ program, to }: Scene, worker: Worker, text: string): BannerPut {
+export function sendBanner(
+  { program, to }: Pick<Scene, 'program' | 'to'>,
+  worker: Worker,
+  text: string,
+): BannerPut {
   const sentAt = performance.now()
   let answer: Answer | NoAnswer | undefined
   let ms = 0
