@@ -6,6 +6,7 @@ import {
   describeAnswer,
   dieAtRequest,
   endsOnSigterm,
+  endsWhileOneStarts,
   expect,
   expectPromptBesideReports,
   fieldsOf,
@@ -541,6 +542,7 @@ check('a request whose worker dies is sent once more, or answered 502', async ()
   const advice = { read: 'when-the-worker-dies', repeat: program.commandWith('/slow?ms=5000') }
   await survivesAStop(program, advice)
   await diesWithMany(program, advice)
+  await countsTheSecondTime(program, advice)
 
   const removed = await askTheDoomed(program, '/?as=delete', 'DELETE', advice)
   holds(removed.status === 405, {
@@ -572,6 +574,35 @@ check('a request whose worker dies is sent once more, or answered 502', async ()
     ...advice,
   })
 })
+
+/** What was sent once more is in flight in its second worker, and counts there. */
+async function countsTheSecondTime(program: Program, advice: Advice): Promise<void> {
+  for (const worker of program.listening) await watchRequests(program, worker)
+  const pid = await workerOf(program, 'user-5', advice)
+  const path = '/slow?ms=60000&as=moved'
+  const moved = Array.from({ length: 8 }, () =>
+    openRequest(program.port, path, { headers: asUser('user-5') }).end(),
+  )
+  const arrived = (count: number) => () => requestsWith(program, 'as=moved').length >= count || undefined
+  await program.until(arrived(8), { within: seconds(5) })
+  await program.signal('SIGKILL', pid)
+  await program.until(arrived(16), { within: seconds(5) })
+  const second = requestsWith(program, 'as=moved').filter((request) => request.pid !== pid)
+  // Where they went to several, nobody says who has the fewest.
+  const [busy] = second
+  if (busy !== undefined && second.every((request) => request.pid === busy.pid)) {
+    const others = Array.from({ length: 6 }, () => openRequest(program.port, '/slow?ms=300').end())
+    await Promise.all(others.map((request) => request.untilOver()))
+    const missed = others.filter(({ head }) => head?.servedBy?.pid === busy.pid).length
+    holds(missed === 0, {
+      expected: `requests without x-user go to workers with fewer in flight than the one to which ${second.length} were sent once more`,
+      got: `${missed} of ${others.length} went to that one`,
+      likely: 'a request is not counted in the second worker that it is sent to',
+      ...advice,
+    })
+  }
+  for (const request of moved) request[Symbol.dispose]()
+}
 
 /** What was sent once more is cancelled like any other when its client goes away. */
 async function isLeftTheSecondTime(program: Program): Promise<void> {
@@ -886,11 +917,24 @@ check('the workers share the load', async () => {
 })
 
 check('SIGTERM ends the program', async () => {
+  await inOrder([ends(), endsEarly()])
+})
+
+async function ends(): Promise<void> {
   await using program = await start({ proxy: true })
   using _endless = openRequest(program.port, '/slow?ms=60000').end()
   await program.quiet(200)
   await endsOnSigterm(program, 'the-end-of-the-program')
-})
+}
+
+async function endsEarly(): Promise<void> {
+  await using program = await start({ workers: 2, fresh: true, proxy: true })
+  await endsWhileOneStarts(program, {
+    within: seconds(10),
+    likely: 'only the workers that listen are told to end: one that starts comes to listen, and is forgotten',
+    read: 'the-end-of-the-program',
+  })
+}
 
 /** A user of each worker, by its pid. */
 async function userOfEach(program: Program): Promise<ReadonlyMap<number, string>> {

@@ -10,6 +10,7 @@ import {
   describeFailures,
   drawLots,
   evaluateAt,
+  endsWhileOneStarts,
   expect,
   giveNextForks,
   giverOf,
@@ -1077,16 +1078,9 @@ async function endsWhileOneBoots(): Promise<void> {
   const env = { ...calm, SHUTDOWN_MS: '2000' }
   await watched({ workers: 2, fresh: true, env }, async (program) => {
     const read = 'the-end-of-the-program'
-    await giveNextForks(program, { holdListen: true })
-    await program.killOneWorker()
-    await program.heldWorker()
-    await program.signal('SIGTERM')
-    await pause(300)
-    if (program.ended === undefined) await program.releaseListen()
     const likely =
       'only the workers that listen are told to go: one that boots comes to listen, and is forgotten'
-    await expect(program).toEnd({ within: seconds(5), read, likely })
-    await expect(program).toLeaveNoProcess({ within: seconds(5), read, likely })
+    await endsWhileOneStarts(program, { within: seconds(5), read, likely })
   })
 }
 

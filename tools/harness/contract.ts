@@ -3,6 +3,7 @@
 import { connect } from 'node:net'
 import { expectOneRenderEach } from './at-once.ts'
 import { openRaw } from './clients.ts'
+import { giveNextForks } from './faults.ts'
 import { expect } from './matchers.ts'
 import { describeAnswer, fetchFrom, keptConnection, type Answer, type NoAnswer } from './http.ts'
 import { pause, seconds } from './patience.ts'
@@ -324,6 +325,26 @@ export async function endsAfterADeath(
   if (rest > 0) await program.quiet(rest)
   await program.signal('SIGTERM')
   await expect(program).toEnd({ within: seconds(10), ...advice })
+  await expect(program).toLeaveNoProcess({ within: seconds(5), ...advice })
+}
+
+/**
+ * SIGTERM comes while the replacement of a worker has not called `listen` yet, which it does 0.3 s later: the program
+ * ends, and leaves no process. Given one that may be harmed.
+ *
+ * @param within ms
+ */
+export async function endsWhileOneStarts(
+  program: Program,
+  { within, ...advice }: { readonly within: number; readonly likely: string; readonly read: string },
+): Promise<void> {
+  await giveNextForks(program, { holdListen: true })
+  await program.killOneWorker()
+  await program.heldWorker()
+  await program.signal('SIGTERM')
+  await pause(300)
+  if (program.ended === undefined) await program.releaseListen()
+  await expect(program).toEnd({ within, ...advice })
   await expect(program).toLeaveNoProcess({ within: seconds(5), ...advice })
 }
 

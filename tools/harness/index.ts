@@ -7,6 +7,7 @@ export { check, holds, note, skip } from './check.ts'
 export {
   asksForTheDefaultPort,
   endsAfterADeath,
+  endsWhileOneStarts,
   endsOnSigterm,
   expectNoDeath,
   READY_LINE,
