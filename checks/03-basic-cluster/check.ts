@@ -387,7 +387,18 @@ check('a killed worker is replaced, and its replacement serves', async () => {
   const gone = program.workers.filter(({ state }) => state === 'gone').length
   await expect(program).toHaveForked(2 + gone, { read })
   isReadyOnce(program)
+  await theOnlyOneIsReplaced()
 })
+
+async function theOnlyOneIsReplaced(): Promise<void> {
+  await using program = await start({ workers: 1, fresh: true })
+  await expect(program).toReplace(await program.killOneWorker(), {
+    within: seconds(5),
+    expected: 'the only worker is replaced, too',
+    likely: 'a program without live workers is taken for one that is to end',
+    read: 'replace-what-dies',
+  })
+}
 
 /** What an operator sends to one process. A worker may listen for it, and live on. */
 async function isReplacedAfterSigterm(program: Program): Promise<void> {

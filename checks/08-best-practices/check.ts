@@ -21,6 +21,7 @@ import {
   freesWaitingPlace,
   givesUpItsWork,
   heldTogether,
+  hasNoMorePlaces,
   holds,
   inOrder,
   isLoopback,
@@ -814,6 +815,7 @@ check('one report at a time in a worker, and a client that hangs up frees its pl
   if (waits) await freesWaitingPlace(program, places)
   else note('A second report is refused at once, where it might wait for the first.')
   await freesItsPlace(program, places, { waits, ms })
+  await hasNoMorePlaces(program, places, { waits })
   await givesUpItsWork(program, places, cost)
   await reports(program, words)
 })

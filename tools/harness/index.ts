@@ -102,6 +102,7 @@ export {
   freesItsPlace,
   freesWaitingPlace,
   givesUpItsWork,
+  hasNoMorePlaces,
   heldTogether,
   isRetryAfter,
   repeatBurst,

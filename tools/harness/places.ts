@@ -192,6 +192,27 @@ export async function freesItsPlace(
   })
 }
 
+/** After clients have gone, there are as many places as before, and no more: one that is too much is refused. */
+export async function hasNoMorePlaces(
+  program: Program,
+  places: Places,
+  { waits }: { readonly waits: boolean },
+): Promise<void> {
+  using first = await arrived(program, places)
+  using _second = waits ? await arrived(program, places) : undefined
+  using last = await arrived(program, places)
+  await last.open.untilOver(seconds(30))
+  // On a machine that stalls, the first may be over when the last comes.
+  const isLate = (last.arrivedAt ?? 0) >= (first.closedAt ?? Infinity)
+  holds(last.status === 503 || isLate, {
+    expected: `after clients have hung up, of ${waits ? 'three' : 'two'} reports in one worker the last gets 503, as before`,
+    got: String(last.status ?? 'no answer'),
+    likely: 'a client that hangs up gives back two places: once when it goes, and once when its report ends',
+    read: places.hangUp,
+    repeat: repeatBurst(program, places.path),
+  })
+}
+
 const CLIENTS_GONE = 12
 
 /** A report that is worked on for nobody takes the core from those that have a place. */
