@@ -200,8 +200,19 @@ async function retiresOne(): Promise<void> {
   })
   const [other] = program.listening as [Worker, ...Worker[]]
   using _endless = await beginOnEach(program, [other], '/slow?ms=600000', { read })
+  const startOf = (list: readonly ListedWorker[]): string | undefined =>
+    list.find(({ id }) => id === other.id)?.startedAt
+  const startedAt = startOf(await workersListed(program, read))
   await giveOrder(program, `POST /workers/${other.id}/retire`, { read })
   await isListedAsDraining(program, other)
+  // Unless it has gone by now.
+  const stillAt = startOf(await workersListed(program, read)) ?? startedAt
+  holds(stillAt === startedAt, {
+    expected: `startedAt of worker ${other.id} stays as it is, also while it drains: ${startedAt}`,
+    got: stillAt ?? '',
+    read: 'the-admin-interface',
+    repeat: program.command,
+  })
   await takesNoMore(program, other)
 }
 
