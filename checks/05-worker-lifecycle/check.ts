@@ -150,7 +150,8 @@ const stories = sideBySide({
   retiresOne,
   retiresAll,
   scales,
-  mixes: () => inOrder([mixes(), meetsThoseWhoStart(), sparesTheOneThatListens()]),
+  mixes: () =>
+    inOrder([mixes(), meetsThoseWhoStart(), sparesTheOneThatListens(), keepsTheRetiredUntilThen()]),
 })
 
 check('ready is printed once, when all listen for the first time', async () => {
@@ -472,6 +473,34 @@ async function sparesTheOneThatListens(): Promise<void> {
     await clients.stop()
   }
   const likely = 'the one that listens is told to go, and the one that stays still starts'
+  noneFailed(program, clients, { because, likely, read })
+}
+
+/** All wait for their replacements, which do not listen yet, when fewer are wanted. */
+async function keepsTheRetiredUntilThen(): Promise<void> {
+  await using program = await start({ workers: 2, fresh: true })
+  const read = 'the-service-never-stops'
+  const because = 'both of two workers are retired, then one is wanted, and no fresh one listens yet'
+  await opensAdmin(program, 'the-admin-interface')
+  await giveNextForks(program, { holdListen: true })
+  const retired = program.listening
+  const clients = someClients(program)
+  try {
+    for (const { id } of retired) await giveOrder(program, `POST /workers/${id}/retire`, { read })
+    await program.heldWorker()
+    await giveOrder(program, 'PUT /scale', { body: '{"workers":1}', read })
+    await program.quiet(500)
+    await giveNextForks(program, {})
+    const isFresh = ({ id }: Worker): boolean => retired.every((worker) => worker.id !== id)
+    // Some may come to their listen only now.
+    await program.releaseListenUntil(() => program.listening.some(isFresh), { within: seconds(10) })
+    await program.releaseListenUntil(() => false, { within: 500 })
+    await reaches(program, 1, { within: seconds(20), because, read })
+  } finally {
+    await clients.stop()
+  }
+  const likely =
+    'when fewer are wanted, those that are retired are told to go at once, with nobody else there'
   noneFailed(program, clients, { because, likely, read })
 }
 

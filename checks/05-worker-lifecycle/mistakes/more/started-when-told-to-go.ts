@@ -108,7 +108,7 @@ function lead(): void {
     }
 
     // A worker that is to be replaced goes when enough others listen, or when it does not serve anyway.
-    for (const listed of [...roster.values()]) {
+    for (const listed of Array.from(roster.values())) {
       if (!listed.retiring || listed.state === 'draining') continue
       if (listed.state === 'starting' || [...roster.values()].filter(isListening).length > wanted)
         drain(listed)
@@ -193,7 +193,7 @@ function lead(): void {
   function end(): void {
     if (ending) return
     ending = true
-    for (const listed of [...roster.values()]) if (listed.state !== 'draining') drain(listed)
+    for (const listed of Array.from(roster.values())) if (listed.state !== 'draining') drain(listed)
     setTimeout(() => {
       for (const { worker } of roster.values()) worker.process.kill('SIGKILL')
     }, endMs)
