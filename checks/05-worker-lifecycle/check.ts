@@ -29,6 +29,7 @@ import {
   workersUnderLoad,
   type Asking,
   type ListedWorker,
+  type LostWorker,
   type Program,
   type Worker,
 } from '#harness'
@@ -150,8 +151,7 @@ const stories = sideBySide({
   retiresOne,
   retiresAll,
   scales,
-  mixes: () =>
-    inOrder([mixes(), meetsThoseWhoStart(), sparesTheOneThatListens(), keepsTheRetiredUntilThen()]),
+  mixes: () => inOrder([mixes(), meetsThoseWhoStart(), keepsTheRetiredUntilThen()]),
 })
 
 check('ready is printed once, when all listen for the first time', async () => {
@@ -423,15 +423,23 @@ async function meetsThoseWhoStart(): Promise<void> {
   await opensAdmin(program, 'the-admin-interface')
   const since = program.lastSeq
   let because = 'a worker is retired, and the first fresh one dies before it is online'
+  // The program may hear of their deaths from the end of the channel, before that of the process.
+  const killed: LostWorker[] = []
+  const diesAtOnce = (nth: number): void => {
+    const worker = program.workers[nth]
+    if (worker !== undefined) killed.push({ ...worker, lostAfter: worker.forkedSeq })
+  }
   const [retired] = program.atLeast(1)
+  const first = program.workers.length
   await killNextFork(program)
   await giveOrder(program, `POST /workers/${retired.id}/retire`, { read })
   await leave(program, [retired], { within: seconds(30), because, read })
   await reaches(program, 2, { without: [retired], because, read })
+  diesAtOnce(first)
 
   because = 'a worker is retired that has not come to its listen() yet'
   await giveNextForks(program, { holdListen: true })
-  await program.killOneWorker()
+  killed.push(await program.killOneWorker())
   const { pid } = (await program.heldWorker()) ?? {}
   const held = program.workers.find((worker) => worker.pid === pid)
   await giveNextForks(program, {})
@@ -446,34 +454,12 @@ async function meetsThoseWhoStart(): Promise<void> {
   because = 'a replacement dies before it is online, and just then somebody orders as many as there were'
   const forked = program.workers.length
   await killNextFork(program)
-  await program.killOneWorker()
+  killed.push(await program.killOneWorker())
   await program.until(() => program.workers[forked]?.state === 'gone' || undefined, { within: seconds(5) })
   await giveOrder(program, 'PUT /scale', { body: '{"workers":2}', read })
   await reaches(program, 2, { within: seconds(20), because, read })
-  neverMoreThan(program, 3, { since, because: 'never more than two were wanted', read })
-}
-
-/** The one that listens is the younger. */
-async function sparesTheOneThatListens(): Promise<void> {
-  await using program = await start({ workers: 2, holdListen: 1, fresh: true, unready: true })
-  const read = 'the-service-never-stops'
-  const because = 'of two workers one is wanted, while only the second listens'
-  await program.heldWorker()
-  await program.until(() => program.listening.length === 1 || undefined, { within: seconds(10) })
-  // Who forks the second when the first listens has no second.
-  if (program.listening.length !== 1) return
-  await opensAdmin(program, 'the-admin-interface')
-  const clients = someClients(program)
-  try {
-    await giveOrder(program, 'PUT /scale', { body: '{"workers":1}', read })
-    await program.quiet(seconds(1))
-    await program.releaseListen()
-    await reaches(program, 1, { within: seconds(20), because, read })
-  } finally {
-    await clients.stop()
-  }
-  const likely = 'the one that listens is told to go, and the one that stays still starts'
-  noneFailed(program, clients, { because, likely, read })
+  diesAtOnce(forked)
+  neverMoreThan(program, 3, { since, killed, because: 'never more than two were wanted', read })
 }
 
 /** All wait for their replacements, which do not listen yet, when fewer are wanted. */
