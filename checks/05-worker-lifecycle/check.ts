@@ -422,22 +422,10 @@ async function meetsThoseWhoStart(): Promise<void> {
   const read = 'one-more-than-wanted'
   await opensAdmin(program, 'the-admin-interface')
   const since = program.lastSeq
-  let because = 'a worker is retired, and the first fresh one dies before it is online'
   // The program may hear of their deaths from the end of the channel, before that of the process.
   const killed: LostWorker[] = []
-  const diesAtOnce = (nth: number): void => {
-    const worker = program.workers[nth]
-    if (worker !== undefined) killed.push({ ...worker, lostAfter: worker.forkedSeq })
-  }
-  const [retired] = program.atLeast(1)
-  const first = program.workers.length
-  await killNextFork(program)
-  await giveOrder(program, `POST /workers/${retired.id}/retire`, { read })
-  await leave(program, [retired], { within: seconds(30), because, read })
-  await reaches(program, 2, { without: [retired], because, read })
-  diesAtOnce(first)
 
-  because = 'a worker is retired that has not come to its listen() yet'
+  let because = 'a worker is retired that has not come to its listen() yet'
   await giveNextForks(program, { holdListen: true })
   killed.push(await program.killOneWorker())
   const { pid } = (await program.heldWorker()) ?? {}
@@ -458,7 +446,8 @@ async function meetsThoseWhoStart(): Promise<void> {
   await program.until(() => program.workers[forked]?.state === 'gone' || undefined, { within: seconds(5) })
   await giveOrder(program, 'PUT /scale', { body: '{"workers":2}', read })
   await reaches(program, 2, { within: seconds(20), because, read })
-  diesAtOnce(forked)
+  const unborn = program.workers[forked]
+  if (unborn !== undefined) killed.push({ ...unborn, lostAfter: unborn.forkedSeq })
   neverMoreThan(program, 3, { since, killed, because: 'never more than two were wanted', read })
 }
 

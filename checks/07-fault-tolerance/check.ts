@@ -600,28 +600,6 @@ async function watchEnd(program: Program) {
 }
 
 async function endless(): Promise<void> {
-  await inOrder([cutsWhatNeverEnds(), cutsWhatDrainedBefore()])
-}
-
-/** Its drain began before the signal, and is cut after it: that counts as well. */
-async function cutsWhatDrainedBefore(): Promise<void> {
-  await using program = await start({ workers: 2, env: { SHUTDOWN_MS: '2000' }, fresh: true })
-  const read = 'a-deadline-for-every-drain'
-  const [victim] = twoOf(program)
-  using _inFlight = await beginOnEach(program, [victim], '/slow?ms=600000', { read })
-  await crash(program, victim)
-  await program.quiet(500)
-  await program.signal('SIGTERM')
-  await expect(program).toEnd({
-    within: seconds(4),
-    code: 1,
-    read,
-    likely:
-      'only the drains that begin at the signal are counted: one of a worker that had crashed before is cut, too, and 1 tells that something was cut',
-  })
-}
-
-async function cutsWhatNeverEnds(): Promise<void> {
   await using program = await start({ workers: 3, env: { SHUTDOWN_MS: '1000' }, fresh: true })
   const read = 'a-deadline-for-every-drain'
   const [first, second, third] = program.atLeast(3)

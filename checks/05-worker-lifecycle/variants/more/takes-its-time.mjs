@@ -1,4 +1,4 @@
-// right: as slow as it may be: starts of a second, one after another, orders that wait for each other, and workers that stay for 8 s after their last request; a log of its own beside the events
+// right: as slow as it may be: slow starts, one after another, orders that wait for each other, and workers that stay for 8 s after their last request; a log of its own beside the events
 // @ts-nocheck: a program in plain JavaScript
 
 import cluster from 'node:cluster'

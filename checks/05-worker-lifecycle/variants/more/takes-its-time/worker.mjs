@@ -61,5 +61,5 @@ server.on('error', () => process.exit(100))
 process.on('SIGTERM', () => process.exit(143))
 
 // Caches are warmed, connections are opened.
-await sleep(1_000)
+await sleep(250)
 server.listen(port)
