@@ -67,8 +67,9 @@ class Pool {
       worker.once('listening', () => {
         ready += 1
         if (ready < fresh.size || this.#over) return
-        for (const one of old) this.#retire(one)
+        for (const one of old) if (this.#all.has(one)) this.#retire(one)
         this.#fresh = undefined
+        this.#fill()
       })
       worker.once('exit', () => {
         if (this.#fresh !== fresh) return
@@ -78,6 +79,7 @@ class Pool {
         // Those that came up are no better than the old ones: one version is enough.
         for (const one of fresh) if (this.#listening.has(one)) this.#retire(one)
         this.#fresh = undefined
+        this.#fill()
       })
     }
     return true
@@ -107,7 +109,14 @@ class Pool {
     if (code === 98) return this.#stop(1, 'the port is taken')
     this.#early = served ? this.#early : this.#early + 1
     if (this.#early >= 5) return this.#stop(1, 'five workers in a row could not start')
-    setTimeout(() => !this.#over && this.#fork(), this.#bucket.take())
+    setTimeout(() => this.#fill(), this.#bucket.take())
+  }
+
+  /** Not while a reload is on its way: it brings as many as are wanted, whatever becomes of the old ones. */
+  #fill(): void {
+    if (this.#over || this.#fresh !== undefined) return
+    const staying = [...this.#all].filter((worker) => !this.#leaving.has(worker)).length
+    for (let count = staying; count < this.#size; count += 1) this.#fork()
   }
 
   #retire(worker: Worker): void {
