@@ -31,15 +31,16 @@ async function lead(): Promise<void> {
   while (slots.some(({ worker }) => !listens(worker))) await sleep(20)
   console.log(`ready: ${workers} workers on port ${port}`)
 
-  function fill(): { worker: Worker; listening: Promise<unknown> } {
+  function fill(place?: object): { worker: Worker; listening: Promise<unknown> } {
     const worker = cluster.fork()
     const lost = once(worker, 'exit')
     const slot = { worker, listening: Promise.race([once(worker, 'listening'), lost]) }
     void lost.then(([code]) => {
       if (code === 2) return fail(`port ${port} cannot be listened on`)
-      if (!stopping.signal.aborted) Object.assign(slot, fill())
+      if (!stopping.signal.aborted) fill(place ?? slot)
     })
     worker.once('listening', () => serving.add(worker.id))
+    if (place !== undefined) Object.assign(place, slot)
     return slot
   }
 }
@@ -50,9 +51,12 @@ function listens(worker: Worker): boolean {
 
 async function stop(stopping: AbortController): Promise<void> {
   stopping.abort()
-  const gone = Object.values(cluster.workers ?? {}).map((worker) => worker && once(worker, 'exit'))
-  for (const worker of Object.values(cluster.workers ?? {})) worker?.disconnect()
+  const all = Object.values(cluster.workers ?? {})
+  const gone = all.map((worker) => worker && once(worker, 'exit'))
+  for (const worker of all) worker?.disconnect()
   await Promise.race([Promise.all(gone), sleep(5_000)])
+  // One that was just starting may not have understood.
+  for (const worker of all) worker?.process.kill('SIGKILL')
   process.exit(0)
 }
 
