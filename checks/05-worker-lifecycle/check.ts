@@ -458,18 +458,17 @@ async function keepsTheRetiredUntilThen(): Promise<void> {
   const because = 'both of two workers are retired, then one is wanted, and no fresh one listens yet'
   await opensAdmin(program, 'the-admin-interface')
   await giveNextForks(program, { holdListen: true })
-  const retired = program.listening
   const clients = someClients(program)
   try {
-    for (const { id } of retired) await giveOrder(program, `POST /workers/${id}/retire`, { read })
+    for (const { id } of program.listening) await giveOrder(program, `POST /workers/${id}/retire`, { read })
     await program.heldWorker()
     await giveOrder(program, 'PUT /scale', { body: '{"workers":1}', read })
     await program.quiet(500)
     await giveNextForks(program, {})
-    const isFresh = ({ id }: Worker): boolean => retired.every((worker) => worker.id !== id)
     // Some may come to their listen only now.
-    await program.releaseListenUntil(() => program.listening.some(isFresh), { within: seconds(10) })
-    await program.releaseListenUntil(() => false, { within: 500 })
+    const nobodyStarts = (): boolean =>
+      program.workers.every(({ state }) => state !== 'forked' && state !== 'online')
+    await program.releaseListenUntil(nobodyStarts, { within: seconds(10) })
     await reaches(program, 1, { within: seconds(20), because, read })
   } finally {
     await clients.stop()

@@ -9,8 +9,8 @@ import {
   describeAnswer,
   describeFailures,
   drawLots,
-  evaluateAt,
   endsWhileOneStarts,
+  evaluateAt,
   expect,
   giveNextForks,
   giverOf,
@@ -376,10 +376,16 @@ async function tellsReadiness(): Promise<void> {
 }
 
 /** Within 3 s, which a change may take, `path` answers with this status. */
-async function probeAnswers(program: Program, path: string, status: number, when: string): Promise<void> {
+async function probeAnswers(
+  program: Program,
+  path: string,
+  status: number,
+  when: string,
+  ask?: typeof program.fetch,
+): Promise<void> {
   let last: Answer | NoAnswer | undefined
   const look = async (): Promise<true | undefined> => {
-    last = await probe(program, path)
+    last = await probe(program, path, ask)
     return (last.ok && last.status === status) || undefined
   }
   const so = await program.eventually(look, { within: seconds(3) })
@@ -391,23 +397,14 @@ async function probeAnswers(program: Program, path: string, status: number, when
   })
 }
 
-/** Also those that have come after the last change. Where PORT knows no `/readyz`, the admin interface has told. */
+/** Also those that have come after the last change. */
 async function everyWorkerIsReady(program: Program): Promise<void> {
   using connections = await connectToEveryWorker(program, 'alive-is-not-ready')
   for (const worker of program.listening) {
-    let last: Answer | NoAnswer | undefined
-    const look = async (): Promise<true | undefined> => {
-      last = await connections.ask(worker, '/readyz')
-      return (last.ok && (last.status === 200 || last.status === 404)) || undefined
-    }
-    const so = await program.eventually(look, { within: seconds(3) })
-    holds(so === true, {
-      expected: 'each worker answers /readyz with 200 while all listen, also one that has replaced another',
-      got: `worker ${worker.id}: ${last === undefined ? 'nothing' : describeAnswer(last)}`,
-      likely: 'it is told only when the answer changes, and begins with another',
-      read: 'alive-is-not-ready',
-      repeat: program.commandWith('/readyz'),
-    })
+    const when = `from each worker while all listen, also from one that has replaced another: here worker ${worker.id}`
+    await probeAnswers(program, '/readyz', 200, when, (path, options) =>
+      connections.ask(worker, path, options),
+    )
   }
 }
 
@@ -458,8 +455,12 @@ async function halfIsEnough(): Promise<void> {
 }
 
 /** On PORT, or where that knows no such path, on ADMIN_PORT. */
-async function probe(program: Program, path: string): Promise<Answer | NoAnswer> {
-  const answer = await program.fetch(path, { within: seconds(5) })
+async function probe(
+  program: Program,
+  path: string,
+  ask: typeof program.fetch = (...request) => program.fetch(...request),
+): Promise<Answer | NoAnswer> {
+  const answer = await ask(path, { within: seconds(5) })
   return answer.ok && answer.status === 404 ? program.admin(path, { within: seconds(5) }) : answer
 }
 

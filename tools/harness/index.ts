@@ -7,8 +7,8 @@ export { check, holds, note, skip } from './check.ts'
 export {
   asksForTheDefaultPort,
   endsAfterADeath,
-  endsWhileOneStarts,
   endsOnSigterm,
+  endsWhileOneStarts,
   expectNoDeath,
   READY_LINE,
   readyLines,
